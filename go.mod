@@ -1,0 +1,3 @@
+module cmp-batch
+
+go 1.26
