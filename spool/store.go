@@ -10,6 +10,8 @@ import (
 
 // Entry is one outcome to be made durable.
 type Entry struct {
+	// Hash of the message. The zero Hash is an outcome without a message
+	// (expiry, a CRL, a revocation by hand): no message row, no delivery.
 	Hash     cmpcore.Hash
 	DER      []byte // stored only where Outcome.KeepRequest
 	Return   Return
