@@ -1,0 +1,294 @@
+package alg
+
+import (
+	"crypto"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"fmt"
+	"io"
+	"strconv"
+
+	"cmp-batch/cmpcore/pkix"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// Limits on RSA keys. The upper one bounds what a verification costs.
+const (
+	MinRSABits = 1024
+	MaxRSABits = 16384
+)
+
+// keyAlgorithm is a row of the table of public keys. Functions are nil where
+// the kind of key cannot do it.
+type keyAlgorithm struct {
+	oid   pkix.OID
+	parse func(a pkix.AlgorithmIdentifier, key []byte) (crypto.PublicKey, error)
+	// identify gives the identifier and the contents of the BIT STRING for a
+	// key of this kind, and ok=false for another kind of key.
+	identify func(pub crypto.PublicKey) (a pkix.AlgorithmIdentifier, key []byte, ok bool)
+	// name gives the KeyType of a key of this kind, "" for another kind.
+	name func(pub crypto.PublicKey) string
+}
+
+// keyAlgorithms is the table of public keys (RFC 3279 section 2.3, RFC 4055,
+// RFC 5480, RFC 8410).
+var keyAlgorithms = []*keyAlgorithm{
+	{oidRSA, parseRSA, identifyRSA, nameRSA},
+	{oidPSS, parsePSSKey, identifyPSSKey, namePSSKey},
+	{oidEC, parseEC, identifyEC, nameEC},
+	{oidEd25519, parseEd25519, identifyEd25519, nameEd25519},
+	{oidX25519, parseX25519, identifyX25519, nameX25519},
+}
+
+// generators is the table of key types that can be made, in the order in which
+// people are shown them.
+var generators = []struct {
+	keyType  string
+	generate func(rand io.Reader) (crypto.Signer, error)
+}{
+	{"ecdsa-p256", generateEC(elliptic.P256())},
+	{"ecdsa-p384", generateEC(elliptic.P384())},
+	{"ecdsa-p521", generateEC(elliptic.P521())},
+	{"rsa-2048", generateRSA(2048)},
+	{"rsa-3072", generateRSA(3072)},
+	{"rsa-4096", generateRSA(4096)},
+	{"ed25519", func(rand io.Reader) (crypto.Signer, error) {
+		_, k, err := ed25519.GenerateKey(rand)
+		return k, err
+	}},
+}
+
+var (
+	oidRSA     = pkix.MustOID("1.2.840.113549.1.1.1")
+	oidPSS     = pkix.MustOID("1.2.840.113549.1.1.10")
+	oidEC      = pkix.MustOID("1.2.840.10045.2.1")
+	oidEd25519 = pkix.MustOID("1.3.101.112")
+	oidX25519  = pkix.MustOID("1.3.101.110")
+)
+
+// curves is the table of named curves; a is what their keys carry.
+var curves = []*struct {
+	oid   pkix.OID
+	curve elliptic.Curve
+	name  string
+	a     pkix.AlgorithmIdentifier
+}{
+	{oid: pkix.MustOID("1.2.840.10045.3.1.7"), curve: elliptic.P256(), name: "ecdsa-p256"},
+	{oid: pkix.MustOID("1.3.132.0.34"), curve: elliptic.P384(), name: "ecdsa-p384"},
+	{oid: pkix.MustOID("1.3.132.0.35"), curve: elliptic.P521(), name: "ecdsa-p521"},
+}
+
+var keyByOID = map[pkix.OID]*keyAlgorithm{}
+
+// p256Prefix is what every P-256 key with an uncompressed point starts with.
+var p256Prefix []byte
+
+const p256Len = 65
+
+func init() {
+	for _, k := range keyAlgorithms {
+		keyByOID[k.oid] = k
+	}
+	for _, c := range curves {
+		var b cryptobyte.Builder
+		c.oid.Add(&b)
+		c.a = pkix.AlgorithmIdentifier{OID: oidEC, Parameters: b.BytesOrPanic()}
+	}
+	spki := buildSPKI(curves[0].a, make([]byte, p256Len))
+	p256Prefix = spki[:len(spki)-p256Len]
+}
+
+// ParsePublicKey reads a SubjectPublicKeyInfo. It gives *rsa.PublicKey,
+// [*PSSPublicKey], *ecdsa.PublicKey, ed25519.PublicKey or, for X25519,
+// *ecdh.PublicKey. Errors wrap [ErrUnsupported], [ErrParameters] or [ErrKey].
+func ParsePublicKey(spki pkix.SubjectPublicKeyInfo) (crypto.PublicKey, error) {
+	if n := len(p256Prefix); len(spki) == n+p256Len && string(spki[:n]) == string(p256Prefix) {
+		return parsePoint(elliptic.P256(), spki[n:])
+	}
+	in := cryptobyte.String(spki)
+	var seq cryptobyte.String
+	var key []byte
+	if !in.ReadASN1(&seq, asn1.SEQUENCE) || !in.Empty() {
+		return nil, fmt.Errorf("subject public key info is not a SEQUENCE: %w", ErrKey)
+	}
+	a, ok := pkix.ReadAlgorithm(&seq)
+	if !ok || !seq.ReadASN1BitStringAsBytes(&key) || !seq.Empty() {
+		return nil, fmt.Errorf("subject public key info is malformed: %w", ErrKey)
+	}
+	k := keyByOID[a.OID]
+	if k == nil {
+		return nil, fmt.Errorf("public key of type %s: %w", short(a.OID), ErrUnsupported)
+	}
+	return k.parse(a, key)
+}
+
+// MarshalPublicKey writes a SubjectPublicKeyInfo for a key of a kind that
+// [ParsePublicKey] gives.
+func MarshalPublicKey(pub crypto.PublicKey) (pkix.SubjectPublicKeyInfo, error) {
+	for _, k := range keyAlgorithms {
+		if a, key, ok := k.identify(pub); ok {
+			return buildSPKI(a, key), nil
+		}
+	}
+	return nil, fmt.Errorf("public key of type %T: %w", pub, ErrUnsupported)
+}
+
+// KeyType names the type of a public key as configuration and commands do:
+// "ecdsa-p256", "rsa-3072", "ed25519". It is "" for an unknown key.
+func KeyType(pub crypto.PublicKey) string {
+	for _, k := range keyAlgorithms {
+		if n := k.name(pub); n != "" {
+			return n
+		}
+	}
+	return ""
+}
+
+// KeyTypes lists what [GenerateKey] can make.
+func KeyTypes() []string {
+	var names []string
+	for _, g := range generators {
+		names = append(names, g.keyType)
+	}
+	return names
+}
+
+// GenerateKey makes a key pair of one of [KeyTypes]. Go takes the randomness of
+// RSA and EC keys from the system whatever rand is.
+func GenerateKey(rand io.Reader, keyType string) (crypto.Signer, error) {
+	for _, g := range generators {
+		if g.keyType == keyType {
+			return g.generate(rand)
+		}
+	}
+	return nil, fmt.Errorf("key type %.40q: %w", keyType, ErrUnsupported)
+}
+
+func buildSPKI(a pkix.AlgorithmIdentifier, key []byte) pkix.SubjectPublicKeyInfo {
+	var b cryptobyte.Builder
+	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		a.Add(b)
+		b.AddASN1BitString(key)
+	})
+	return b.BytesOrPanic()
+}
+
+func generateEC(c elliptic.Curve) func(io.Reader) (crypto.Signer, error) {
+	return func(rand io.Reader) (crypto.Signer, error) { return ecdsa.GenerateKey(c, rand) }
+}
+
+func generateRSA(bits int) func(io.Reader) (crypto.Signer, error) {
+	return func(rand io.Reader) (crypto.Signer, error) { return rsa.GenerateKey(rand, bits) }
+}
+
+func parseEC(a pkix.AlgorithmIdentifier, key []byte) (crypto.PublicKey, error) {
+	for _, c := range curves {
+		if string(a.Parameters) == string(c.a.Parameters) {
+			return parsePoint(c.curve, key)
+		}
+	}
+	p := cryptobyte.String(a.Parameters)
+	if o, ok := pkix.ReadOID(&p); ok && p.Empty() {
+		return nil, fmt.Errorf("elliptic curve %s: %w", short(o), ErrUnsupported)
+	}
+	return nil, fmt.Errorf("elliptic curve is not given by name: %w", ErrParameters)
+}
+
+func parsePoint(c elliptic.Curve, point []byte) (crypto.PublicKey, error) {
+	pub, err := ecdsa.ParseUncompressedPublicKey(c, point)
+	if err != nil {
+		return nil, fmt.Errorf("point is not an uncompressed one of %s: %w", c.Params().Name, ErrKey)
+	}
+	return pub, nil
+}
+
+func identifyEC(pub crypto.PublicKey) (pkix.AlgorithmIdentifier, []byte, bool) {
+	k, ok := pub.(*ecdsa.PublicKey)
+	if !ok {
+		return pkix.AlgorithmIdentifier{}, nil, false
+	}
+	for _, c := range curves {
+		if c.curve == k.Curve {
+			point, err := k.Bytes()
+			return c.a, point, err == nil
+		}
+	}
+	return pkix.AlgorithmIdentifier{}, nil, false
+}
+
+func nameEC(pub crypto.PublicKey) string {
+	if k, ok := pub.(*ecdsa.PublicKey); ok {
+		for _, c := range curves {
+			if c.curve == k.Curve {
+				return c.name
+			}
+		}
+	}
+	return ""
+}
+
+func parseEd25519(a pkix.AlgorithmIdentifier, key []byte) (crypto.PublicKey, error) {
+	if a.Parameters != nil {
+		return nil, fmt.Errorf("an Ed25519 key must have no parameters: %w", ErrParameters)
+	}
+	if len(key) != ed25519.PublicKeySize {
+		return nil, fmt.Errorf("an Ed25519 key must have 32 octets, not %d: %w", len(key), ErrKey)
+	}
+	return ed25519.PublicKey(key), nil
+}
+
+func identifyEd25519(pub crypto.PublicKey) (pkix.AlgorithmIdentifier, []byte, bool) {
+	k, ok := pub.(ed25519.PublicKey)
+	return pkix.AlgorithmIdentifier{OID: oidEd25519}, k, ok && len(k) == ed25519.PublicKeySize
+}
+
+func nameEd25519(pub crypto.PublicKey) string {
+	if _, ok := pub.(ed25519.PublicKey); ok {
+		return "ed25519"
+	}
+	return ""
+}
+
+func parseX25519(a pkix.AlgorithmIdentifier, key []byte) (crypto.PublicKey, error) {
+	if a.Parameters != nil {
+		return nil, fmt.Errorf("an X25519 key must have no parameters: %w", ErrParameters)
+	}
+	pub, err := ecdh.X25519().NewPublicKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("an X25519 key must have 32 octets, not %d: %w", len(key), ErrKey)
+	}
+	return pub, nil
+}
+
+func identifyX25519(pub crypto.PublicKey) (pkix.AlgorithmIdentifier, []byte, bool) {
+	if k, ok := pub.(*ecdh.PublicKey); ok && k.Curve() == ecdh.X25519() {
+		return pkix.AlgorithmIdentifier{OID: oidX25519}, k.Bytes(), true
+	}
+	return pkix.AlgorithmIdentifier{}, nil, false
+}
+
+func nameX25519(pub crypto.PublicKey) string {
+	if k, ok := pub.(*ecdh.PublicKey); ok && k.Curve() == ecdh.X25519() {
+		return "x25519"
+	}
+	return ""
+}
+
+func nameRSA(pub crypto.PublicKey) string {
+	if k, ok := pub.(*rsa.PublicKey); ok && k.N != nil {
+		return "rsa-" + strconv.Itoa(k.N.BitLen())
+	}
+	return ""
+}
+
+func namePSSKey(pub crypto.PublicKey) string {
+	if k, ok := pub.(*PSSPublicKey); ok {
+		return "rsa-pss-" + strconv.Itoa(k.Key.N.BitLen())
+	}
+	return ""
+}
