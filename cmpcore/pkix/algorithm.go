@@ -1,6 +1,8 @@
 package pkix
 
 import (
+	"errors"
+
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -28,51 +30,51 @@ func (a AlgorithmIdentifier) Equal(o AlgorithmIdentifier) bool {
 
 // ReadAlgorithm takes an AlgorithmIdentifier off s.
 func ReadAlgorithm(s *cryptobyte.String) (AlgorithmIdentifier, bool) {
-	var seq cryptobyte.String
-	if !s.ReadASN1(&seq, asn1.SEQUENCE) {
-		return AlgorithmIdentifier{}, false
-	}
-	return readAlgorithmContents(seq)
+	return ReadTaggedAlgorithm(s, asn1.SEQUENCE)
 }
 
-func readAlgorithmContents(seq cryptobyte.String) (a AlgorithmIdentifier, ok bool) {
-	if a.OID, ok = ReadOID(&seq); !ok {
+// ReadTaggedAlgorithm is [ReadAlgorithm] for an implicitly tagged one.
+func ReadTaggedAlgorithm(s *cryptobyte.String, tag asn1.Tag) (a AlgorithmIdentifier, ok bool) {
+	var seq cryptobyte.String
+	if !s.ReadASN1(&seq, tag) {
 		return a, false
+	}
+	if a.OID, ok = ReadOID(&seq); !ok {
+		return AlgorithmIdentifier{}, false
 	}
 	if !seq.Empty() {
 		var p cryptobyte.String
 		var tag asn1.Tag
 		if !seq.ReadAnyASN1Element(&p, &tag) || !seq.Empty() {
-			return a, false
+			return AlgorithmIdentifier{}, false
 		}
 		a.Parameters = p
 	}
 	return a, true
 }
 
-// ReadTaggedAlgorithm is [ReadAlgorithm] for an implicitly tagged one.
-func ReadTaggedAlgorithm(s *cryptobyte.String, tag asn1.Tag) (AlgorithmIdentifier, bool) {
-	var seq cryptobyte.String
-	if !s.ReadASN1(&seq, tag) {
-		return AlgorithmIdentifier{}, false
-	}
-	return readAlgorithmContents(seq)
-}
-
-// Add appends the AlgorithmIdentifier.
+// Add appends the AlgorithmIdentifier. A missing identifier is an error of the
+// builder.
 func (a AlgorithmIdentifier) Add(b *cryptobyte.Builder) { a.AddTagged(b, asn1.SEQUENCE) }
 
 // AddTagged is Add under an implicit tag.
 func (a AlgorithmIdentifier) AddTagged(b *cryptobyte.Builder, tag asn1.Tag) {
-	b.AddASN1(tag, func(b *cryptobyte.Builder) {
-		a.OID.Add(b)
-		b.AddBytes(a.Parameters)
-	})
+	if a.IsZero() {
+		b.SetError(errors.New("algorithm identifier is missing"))
+		return
+	}
+	addHeader(b, tag, headerSize(len(a.OID))+len(a.OID)+len(a.Parameters))
+	a.OID.Add(b)
+	b.AddBytes(a.Parameters)
 }
 
-// Bytes gives the DER.
+// Bytes gives the DER; nil for a malformed one, which no Read function returns.
 func (a AlgorithmIdentifier) Bytes() []byte {
 	var b cryptobyte.Builder
 	a.Add(&b)
-	return b.BytesOrPanic()
+	der, err := b.Bytes()
+	if err != nil {
+		return nil
+	}
+	return der
 }
