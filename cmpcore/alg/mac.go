@@ -1,6 +1,7 @@
 package alg
 
 import (
+	"crypto"
 	"crypto/hmac"
 	"fmt"
 	"hash"
@@ -244,6 +245,29 @@ func readKeyedMAC(a pkix.AlgorithmIdentifier) (*keyedMAC, error) {
 		return nil, fmt.Errorf("the parameters of %s must be NULL: %w", k.name, ErrParameters)
 	}
 	return k, nil
+}
+
+// HMACByAlgorithm gives the hash of an HMAC identifier, such as the PRF of
+// PBKDF2, whose parameters are absent or NULL (RFC 8018 appendix B.1).
+func HMACByAlgorithm(a pkix.AlgorithmIdentifier) (crypto.Hash, error) {
+	k, err := readKeyedMAC(a)
+	if err != nil {
+		return 0, err
+	}
+	if k.hmac == nil {
+		return 0, fmt.Errorf("%s is not an HMAC: %w", k.name, ErrUnsupported)
+	}
+	return k.hmac.hash, nil
+}
+
+// HMACAlgorithm gives the identifier of HMAC with a hash. It is zero for a hash
+// that is not in the table.
+func HMACAlgorithm(h crypto.Hash) pkix.AlgorithmIdentifier {
+	d := digestByHash[h]
+	if d == nil {
+		return pkix.AlgorithmIdentifier{}
+	}
+	return hmacAlgorithm(d)
 }
 
 // hmacAlgorithm gives the identifier of HMAC with a hash, whose parameters are
