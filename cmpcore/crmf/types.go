@@ -3,6 +3,8 @@ package crmf
 import (
 	"math/big"
 
+	"golang.org/x/crypto/cryptobyte"
+
 	"cmp-batch/cmpcore/pkix"
 )
 
@@ -46,7 +48,9 @@ type CertTemplate struct {
 
 // ProofOfPossession is one of [RAVerified], [*POPOSigningKey], and [*POPOPrivKey]
 // (for keyEncipherment and keyAgreement).
-type ProofOfPossession interface{ isPOPO() }
+type ProofOfPossession interface {
+	add(*cryptobyte.Builder)
+}
 
 // RAVerified says that the RA has checked possession (RFC 4211 section 4).
 type RAVerified struct{}
@@ -104,10 +108,6 @@ type POPOPrivKey struct {
 	MAC        *PKMACValue // AgreeMAC
 	Enveloped  []byte      // EncryptedKeyPOP: whole DER of EnvelopedData, with the SEQUENCE tag
 }
-
-func (RAVerified) isPOPO()      {}
-func (*POPOSigningKey) isPOPO() {}
-func (*POPOPrivKey) isPOPO()    {}
 
 // EncryptedValue of RFC 4211 section 2 (deprecated, read for old peers).
 type EncryptedValue struct {

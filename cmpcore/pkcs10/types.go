@@ -11,6 +11,10 @@ type CertificationRequest struct {
 	Attributes []Attribute
 	Algorithm  pkix.AlgorithmIdentifier
 	Signature  []byte
+
+	// NoAttributes says that the attributes element, which is mandatory though
+	// it may be empty, is missing, as some programs have it.
+	NoAttributes bool
 }
 
 // Attribute is one attribute; each value is a whole DER element.
