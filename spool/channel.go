@@ -80,7 +80,8 @@ type Sink interface {
 	// idempotent: the same answer under the same name again changes nothing.
 	// Different bytes under a name that is taken go to a new free name. The
 	// errors are by index, nil where all went well; an error is temporary
-	// unless [IsPermanent].
+	// unless [IsPermanent]. It returns when ctx ends. The pump calls it for one
+	// group of answers at a time.
 	Deliver(ctx context.Context, d []Delivery) []error
 	Close() error
 }

@@ -26,6 +26,10 @@ type Entry struct {
 type Verdict struct {
 	ID       int64 // of the message row; 0 with Conflict
 	Conflict bool  // nothing of it was stored: what it was computed from has changed
+	// Returns is set for an Entry with Release: every place the answer goes to,
+	// as read in the transaction of the commit. What [Store.Released] said
+	// earlier may lack one that came meanwhile.
+	Returns []Return
 }
 
 // Stored is a message that the Store knows.
@@ -36,7 +40,8 @@ type Stored struct {
 	Reason      string
 }
 
-// Undelivered is a committed answer that has not been reported delivered.
+// Undelivered is a committed answer that has not been reported delivered. An
+// answer that goes to several places is listed once for each, with one ID.
 type Undelivered struct {
 	ID     int64
 	Batch  int64
@@ -73,12 +78,16 @@ type Store interface {
 	// the messages named in except.
 	Delivered(ctx context.Context, batch int64, except []int64) error
 	// Undelivered lists answers that were not reported delivered, in order of
-	// ID, at most limit, after the given ID.
+	// ID, at most limit, after the given ID. All places of one ID are listed
+	// together, even where that passes limit.
 	Undelivered(ctx context.Context, after int64, limit int) ([]Undelivered, error)
-	// DeliveredOne reports one answer of those that Undelivered listed.
+	// DeliveredOne reports that one answer of those that Undelivered listed has
+	// arrived, at all its places. It is idempotent.
 	DeliveredOne(ctx context.Context, id int64) error
 
-	// AddReturn lets the answer of a held message go to one more place.
+	// AddReturn lets the answer of a held message go to one more place. The
+	// same place again changes nothing. It is [ErrConflict] where the message is
+	// not held any more, [ErrNotFound] where it is not there: look it up again.
 	AddReturn(ctx context.Context, id int64, r Return) error
 	// Released lists held messages whose transactions were decided and are not
 	// frozen.
