@@ -1,8 +1,11 @@
 package cmp
 
 import (
+	"fmt"
 	"math/big"
 	"time"
+
+	"golang.org/x/crypto/cryptobyte"
 
 	"cmp-batch/cmpcore/crmf"
 	"cmp-batch/cmpcore/pkcs10"
@@ -43,9 +46,25 @@ const (
 	TypePollRep  BodyType = 26
 )
 
-// Body is one alternative of PKIBody.
+var bodyNames = [...]string{
+	"ir", "ip", "cr", "cp", "p10cr", "popdecc", "popdecr", "kur", "kup",
+	"krr", "krp", "rr", "rp", "ccr", "ccp", "ckuann", "cann", "rann",
+	"crlann", "pkiconf", "nested", "genm", "genp", "error", "certConf", "pollReq", "pollRep",
+}
+
+// String is the name in RFC 9810, such as "certConf".
+func (t BodyType) String() string {
+	if t < 0 || int(t) >= len(bodyNames) {
+		return fmt.Sprintf("body type %d", int(t))
+	}
+	return bodyNames[t]
+}
+
+// Body is one alternative of PKIBody: a pointer to one of the body types of
+// this package.
 type Body interface {
 	Type() BodyType
+	add(*cryptobyte.Builder)
 }
 
 // CertReqMessages is the body of ir, cr, kur, krr and ccr.

@@ -143,7 +143,7 @@ func ReadPKIPublicationInfo(s *cryptobyte.String) (p PKIPublicationInfo, err err
 func (p PKIPublicationInfo) Add(b *cryptobyte.Builder) {
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(int64(p.Action))
-		if p.Infos == nil {
+		if len(p.Infos) == 0 {
 			return
 		}
 		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {

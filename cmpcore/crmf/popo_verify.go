@@ -130,3 +130,19 @@ func SignPOP(rand io.Reader, signer crypto.Signer, a pkix.AlgorithmIdentifier, c
 	}
 	return &POPOSigningKey{Algorithm: a, Signature: sig}, nil
 }
+
+// SignPOPInput makes the proof for a request whose template lacks the subject
+// or the public key: a signature over in, which must have the public key and
+// either the sender or its publicKeyMAC. It sets in.Raw.
+func SignPOPInput(rand io.Reader, signer crypto.Signer, a pkix.AlgorithmIdentifier, in *POPOSigningKeyInput) (*POPOSigningKey, error) {
+	raw, err := in.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("proof of possession: %w", err)
+	}
+	p, err := SignPOP(rand, signer, a, raw)
+	if err != nil {
+		return nil, err
+	}
+	in.Raw, p.Input = raw, in
+	return p, nil
+}

@@ -39,7 +39,7 @@ func (m *CertReqMsg) Add(b *cryptobyte.Builder) {
 		if m.POPO != nil {
 			m.POPO.add(b)
 		}
-		if m.RegInfo != nil {
+		if len(m.RegInfo) > 0 {
 			AddControls(b, m.RegInfo)
 		}
 	})
@@ -76,7 +76,7 @@ func (r *CertRequest) Add(b *cryptobyte.Builder) {
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		pkix.AddInteger(b, asn1.INTEGER, r.CertReqID)
 		r.Template.Add(b)
-		if r.Controls != nil {
+		if len(r.Controls) > 0 {
 			AddControls(b, r.Controls)
 		}
 	})

@@ -107,7 +107,7 @@ func (t *CertTemplate) Add(b *cryptobyte.Builder) {
 		if t.SubjectUID != nil {
 			pkix.AddElement(b, prim(8), t.SubjectUID)
 		}
-		if t.Extensions != nil {
+		if len(t.Extensions) > 0 {
 			pkix.AddExtensions(b, cons(9), t.Extensions)
 		}
 	})
