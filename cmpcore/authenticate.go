@@ -1,0 +1,256 @@
+package cmpcore
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"cmp-batch/cmpcore/alg"
+	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/pkix"
+)
+
+// requester is who protected a message, after the protection was checked.
+type requester struct {
+	// identity is the text under which transactions and certificates remember
+	// the requester: "secret:REF", "cert:SERIAL" for a certificate of this CA,
+	// "cert:sha256:..." for one of another.
+	identity string
+
+	secret      *Secret // with MAC protection
+	secretValue []byte
+	mac         *alg.MAC
+
+	cert   *x509.Certificate // with a signature
+	issued *Certificate      // our record of cert, nil where another CA issued it
+}
+
+func transactionKey(identity string, transactionID []byte) TransactionKey {
+	h := sha256.New()
+	h.Write([]byte(identity))
+	h.Write([]byte{0})
+	h.Write(transactionID)
+	var k TransactionKey
+	copy(k[:], h.Sum(nil))
+	return k
+}
+
+// authenticate checks the protection and sets x.who (RFC 9810 section 5.1.3).
+func (x *exchange) authenticate() error {
+	var who *requester
+	var err error
+	switch cmp.ProtectionKind(x.msg.Header.ProtectionAlg) {
+	case cmp.ProtectionNone:
+		return refuse(cmp.BadMessageCheck, "the message is not protected")
+	case cmp.ProtectionMAC:
+		who, err = x.authenticateMAC()
+	case cmp.ProtectionSignature:
+		who, err = x.authenticateSignature()
+	default:
+		return refuse(cmp.BadAlg, "this kind of protection is not supported").
+			because("protectionAlg %s", x.msg.Header.ProtectionAlg.OID)
+	}
+	if err != nil {
+		return err
+	}
+	x.who = who
+	return x.checkRequester()
+}
+
+// checkRequester is what may be told to a requester that has proven itself.
+func (x *exchange) checkRequester() error {
+	if s := x.who.secret; s != nil && !s.Expires.IsZero() && !x.now.Before(s.Expires) {
+		return refuse(cmp.NotAuthorized, "the shared secret has expired").because("reference %q, on %s", s.Ref, s.Expires)
+	}
+	if c := x.who.issued; c != nil {
+		switch c.Status {
+		case Revoked, RejectedByHolder:
+			return refuse(cmp.CertRevoked, "the signer's certificate is revoked").because("serial %x", c.Serial)
+		}
+		x.out.Relied = append(x.out.Relied, Reliance{CertificateSerial: c.Serial, Version: c.Version})
+	}
+	return nil
+}
+
+// The text for every way in which a MAC is not right, so that it does not tell
+// which references exist.
+const badMAC = "the message authentication code does not verify, or its reference is unknown"
+
+func (x *exchange) authenticateMAC() (*requester, error) {
+	h := &x.msg.Header
+	if len(h.SenderKID) == 0 {
+		return nil, refuse(cmp.BadMessageCheck, badMAC).because("senderKID is missing")
+	}
+	if !x.policy.tolerates("mac-sender") {
+		if err := checkMACSender(h); err != nil {
+			return nil, err
+		}
+	}
+	mac, err := alg.ParseMAC(h.ProtectionAlg, x.policy.MAC)
+	if err != nil {
+		return nil, refuse(cmp.BadAlg, "the MAC algorithm or its parameters are not accepted").because("%v", err)
+	}
+	ref := string(h.SenderKID)
+	secret, err := x.view.Secret(x.ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if secret == nil {
+		return nil, refuse(cmp.BadMessageCheck, badMAC).because("no shared secret has the reference %.64q", ref)
+	}
+	value, err := x.cfg.Unseal(secret)
+	if err != nil {
+		return nil, fmt.Errorf("open shared secret %.64q: %w", ref, err)
+	}
+	if !mac.Verify(value, x.msg.ProtectedPart(), x.msg.Protection) {
+		return nil, refuse(cmp.BadMessageCheck, badMAC).because("wrong MAC under reference %.64q", ref)
+	}
+	return &requester{identity: "secret:" + ref, secret: secret, secretValue: value, mac: mac}, nil
+}
+
+// checkMACSender: sender is a directoryName with the reference as its common
+// name (RFC 9483 section 3.1).
+func checkMACSender(h *cmp.PKIHeader) error {
+	name, ok := h.Sender.DirectoryName()
+	if ok {
+		if slices.Contains(name.Get(pkix.OIDCommonName), string(h.SenderKID)) {
+			return nil
+		}
+	}
+	return refuse(cmp.BadMessageCheck, "sender must have the common name of the shared secret's reference")
+}
+
+func (x *exchange) authenticateSignature() (*requester, error) {
+	h := &x.msg.Header
+	der, err := x.signerCertificate()
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, refuse(cmp.BadDataFormat, "the first certificate of extraCerts could not be read").because("%v", err)
+	}
+	if name, ok := h.Sender.DirectoryName(); !ok || !name.Matches(pkix.Name(cert.RawSubject)) {
+		return nil, refuse(cmp.BadMessageCheck, "sender is not the subject of the certificate that signs")
+	}
+	switch {
+	case len(h.SenderKID) == 0:
+		if len(cert.SubjectKeyId) != 0 && x.policy.Lightweight && !x.policy.tolerates("no-sender-kid") {
+			return nil, refuse(cmp.BadMessageCheck, "senderKID is missing")
+		}
+	case len(cert.SubjectKeyId) != 0 && !bytes.Equal(h.SenderKID, cert.SubjectKeyId):
+		return nil, refuse(cmp.BadMessageCheck, "senderKID is not the subject key identifier of the certificate that signs")
+	}
+	if cert.KeyUsage != 0 && cert.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
+		return nil, refuse(cmp.SignerNotTrusted, "the certificate that signs may not be used for digital signatures")
+	}
+	who := &requester{cert: cert}
+	if err := x.trust(who); err != nil {
+		return nil, err
+	}
+	pub, err := alg.ParsePublicKey(pkix.SubjectPublicKeyInfo(cert.RawSubjectPublicKeyInfo))
+	if err != nil {
+		return nil, refuse(cmp.BadAlg, "the key of the certificate that signs is not supported").because("%v", err)
+	}
+	if err := x.msg.VerifySignature(pub, x.policy.Signatures); err != nil {
+		text := "the signature does not verify"
+		if !errors.Is(err, alg.ErrSignature) {
+			text = "the signature algorithm is not accepted"
+		}
+		return nil, refuse(cmp.FailInfoFor(err), text).because("%v", err)
+	}
+	return who, nil
+}
+
+// signerCertificate is extraCerts[0], or the certificate of this CA that
+// senderKID names, where the sender left it out because we know it.
+func (x *exchange) signerCertificate() ([]byte, error) {
+	if len(x.msg.ExtraCerts) > 0 {
+		return x.msg.ExtraCerts[0], nil
+	}
+	var id [20]byte
+	if kid := x.msg.Header.SenderKID; len(kid) == len(id) {
+		copy(id[:], kid)
+		certs, err := x.view.CertificatesOfKey(x.ctx, id, 16)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range certs {
+			if name, ok := x.msg.Header.Sender.DirectoryName(); ok && name.Matches(c.Subject) {
+				return c.DER, nil
+			}
+		}
+	}
+	return nil, refuse(cmp.SignerNotTrusted, "extraCerts lacks the certificate that signs")
+}
+
+// trust finds out whether the signer's certificate is one of this CA or chains
+// to an anchor of some rule, and sets who's identity. It costs no signature
+// check for our own certificates: those are compared with what was issued.
+func (x *exchange) trust(who *requester) error {
+	cert := who.cert
+	if x.now.Before(cert.NotBefore) || x.now.After(cert.NotAfter) {
+		return refuse(cmp.SignerNotTrusted, "the certificate that signs is not valid at this time").
+			because("valid from %s to %s", cert.NotBefore, cert.NotAfter)
+	}
+	if bytes.Equal(cert.RawIssuer, x.caName) {
+		rec, err := x.view.Certificate(x.ctx, cert.SerialNumber.Bytes())
+		if err != nil {
+			return err
+		}
+		if rec != nil && bytes.Equal(rec.DER, cert.Raw) {
+			who.issued = rec
+			who.identity = certIdentity(cert, true)
+			return nil
+		}
+	}
+	for i := range x.cfg.Rules {
+		w := x.cfg.Rules[i].Certificate
+		if w == nil || len(w.Anchors) == 0 || x.chainsTo(cert, w.Anchors) != nil {
+			continue
+		}
+		who.identity = certIdentity(cert, false)
+		return nil
+	}
+	return refuse(cmp.SignerNotTrusted, "the certificate that signs is not trusted here").
+		because("subject %.200q", pkix.Name(cert.RawSubject).String())
+}
+
+func certIdentity(c *x509.Certificate, issuedHere bool) string {
+	if issuedHere {
+		return "cert:" + hex.EncodeToString(c.SerialNumber.Bytes())
+	}
+	sum := sha256.Sum256(c.Raw)
+	return "cert:sha256:" + hex.EncodeToString(sum[:])
+}
+
+// maxPathCerts bounds the certificates of a stranger that path building may
+// use: each may cost a signature check.
+const maxPathCerts = 8
+
+func (x *exchange) chainsTo(cert *x509.Certificate, anchors []*x509.Certificate) error {
+	roots, inter := x509.NewCertPool(), x509.NewCertPool()
+	for _, a := range anchors {
+		if a.Equal(cert) {
+			return nil
+		}
+		roots.AddCert(a)
+	}
+	for i, der := range x.msg.ExtraCerts {
+		if i == 0 || i > maxPathCerts {
+			continue
+		}
+		if c, err := x509.ParseCertificate(der); err == nil {
+			inter.AddCert(c)
+		}
+	}
+	_, err := cert.Verify(x509.VerifyOptions{
+		Roots: roots, Intermediates: inter, CurrentTime: x.now,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	})
+	return err
+}

@@ -1,0 +1,90 @@
+package cmpcore
+
+import (
+	"bytes"
+	"slices"
+
+	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/pkix"
+)
+
+// rule finds the first rule that speaks of this requester and this body type.
+// The reply does not name it; the log does.
+func (x *exchange) rule(body cmp.BodyType) (*Rule, error) {
+	for i := range x.cfg.Rules {
+		r := &x.cfg.Rules[i]
+		if x.matches(r) && slices.Contains(r.May, body) {
+			if err := x.secretAllows(r, body); err != nil {
+				return nil, err
+			}
+			return r, nil
+		}
+	}
+	return nil, refuse(cmp.NotAuthorized, "this requester may not send a "+body.String()+" message").
+		because("no rule for %s and %s", x.who.identity, body)
+}
+
+func (x *exchange) matches(r *Rule) bool {
+	if r.Secret != nil {
+		return x.who.secret != nil && r.Secret(x.who.secret.Ref)
+	}
+	w, cert := r.Certificate, x.who.cert
+	if cert == nil {
+		return false
+	}
+	if w.Subject != nil && !w.Subject(pkix.Name(cert.RawSubject)) {
+		return false
+	}
+	if w.IssuedHere && x.who.issued != nil {
+		return true
+	}
+	return len(w.Anchors) > 0 && x.chainsTo(cert, w.Anchors) == nil
+}
+
+// secretAllows applies the limits that were registered with a shared secret.
+func (x *exchange) secretAllows(r *Rule, body cmp.BodyType) error {
+	s := x.who.secret
+	if s == nil {
+		return nil
+	}
+	var f *failure
+	switch {
+	case s.Rule != "" && s.Rule != r.Name:
+		f = refuse(cmp.NotAuthorized, "the shared secret may not be used for this").because("reference %q is for rule %s", s.Ref, s.Rule)
+	case len(s.Bodies) > 0 && !slices.Contains(s.Bodies, body.String()):
+		f = refuse(cmp.NotAuthorized, "the shared secret may not be used for this").because("reference %q is for %v", s.Ref, s.Bodies)
+	default:
+		return nil
+	}
+	f.rule = r.Name
+	return f
+}
+
+// namesAllowed applies the rule's narrowing to the names of a certificate.
+func (x *exchange) namesAllowed(r *Rule, subject pkix.Name, exts []pkix.Extension) error {
+	if r.Names != nil && !r.Names(subject) {
+		return refuse(cmp.NotAuthorized, "this requester may not have a certificate of this name").
+			because("rule %s, subject %.200q", r.Name, subject.String())
+	}
+	if !r.Own || x.who.cert == nil {
+		return nil
+	}
+	if !subject.Matches(pkix.Name(x.who.cert.RawSubject)) {
+		return refuse(cmp.NotAuthorized, "the subject must be that of the certificate that signs")
+	}
+	if san := findExtension(exts, pkix.OIDSubjectAltName); san != nil {
+		if own := ownSAN(x.who.cert); !bytes.Equal(own, san.Value) {
+			return refuse(cmp.NotAuthorized, "subjectAltName must be that of the certificate that signs")
+		}
+	}
+	return nil
+}
+
+func findExtension(exts []pkix.Extension, id pkix.OID) *pkix.Extension {
+	for i := range exts {
+		if exts[i].ID == id {
+			return &exts[i]
+		}
+	}
+	return nil
+}

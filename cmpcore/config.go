@@ -1,0 +1,194 @@
+package cmpcore
+
+import (
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"cmp-batch/cmpcore/alg"
+	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/issuance"
+	"cmp-batch/cmpcore/pkix"
+)
+
+// Config is all that an Engine is built from.
+type Config struct {
+	Authority Authority
+	Profiles  map[string]*issuance.Profile
+	Rules     []Rule            // the first that matches decides
+	Policies  map[string]Policy // by channel name
+	Limits    cmp.Limits
+
+	CRLLifetime time.Duration // from thisUpdate to nextUpdate
+	// CRLDistributionPoints are URLs under which a genm may ask for our CRL.
+	CRLDistributionPoints []string
+
+	Clock  func() time.Time
+	Random io.Reader
+	// Unseal opens the secret's value. It may be called concurrently.
+	Unseal func(s *Secret) ([]byte, error)
+}
+
+// Authority is the CA and the key that protects its messages.
+type Authority struct {
+	Issuer      *issuance.Issuer
+	Certificate []byte   // DER of the CA certificate
+	Chain       [][]byte // its issuers in order, the root last; empty for a root
+
+	// Protection of our messages; where the certificate is nil, the CA's own
+	// key and certificate serve.
+	ProtectionCertificate []byte
+	ProtectionChain       [][]byte
+	Signer                crypto.Signer
+	SignatureAlgorithm    string // name as of package alg; empty: the key's default
+}
+
+// Policy is what one channel wants of the protocol.
+type Policy struct {
+	// MessageTimeWindow is the greatest distance of messageTime from now, in
+	// either direction; zero: not checked.
+	MessageTimeWindow  time.Duration
+	RequireMessageTime bool
+
+	ImplicitConfirm bool          // grant it to those who ask
+	ConfirmWait     time.Duration // how long a certificate waits for certConf
+	// KeepUnconfirmed makes a certificate valid when the wait is over; else it
+	// is revoked.
+	KeepUnconfirmed bool
+
+	TransactionLife time.Duration // how long a request waits for a person
+	PollInterval    time.Duration // checkAfter of our pollRep
+	Hold            bool          // requests for a person get no answer before the decision
+
+	// OmitRoot leaves self-signed certificates out of extraCerts (they stay in
+	// caPubs).
+	OmitRoot bool
+
+	MAC        *alg.MACPolicy
+	Signatures *alg.SignaturePolicy
+
+	// Lightweight applies the rules that RFC 9483 has beyond RFC 9810.
+	Lightweight bool
+	// LastPollNonce answers the last pollReq's senderNonce in the final
+	// message after polling, as OpenSSL 3.0 wants, not the first request's
+	// (RFC 9483 section 4.4).
+	LastPollNonce bool
+	// Tolerate lists deviations of peers that are accepted on read; the names
+	// are those of [Tolerances].
+	Tolerate []string
+	// SilentToStrangers leaves messages without good protection unanswered.
+	SilentToStrangers bool
+	// MaxRequests bounds CertReqMsgs, RevDetails and ITAVs of one message; 0: 1000.
+	MaxRequests int
+}
+
+// Rule says who may ask for what.
+type Rule struct {
+	Name string
+
+	// Who: exactly one of both.
+	Secret      func(ref string) bool
+	Certificate *CertificateWho
+
+	May      []cmp.BodyType
+	Profiles []string // the first is the default, the others by certProfile
+
+	// Own narrows a rule for certificate holders: names must be those of the
+	// signer's certificate, and only it may be updated or revoked.
+	Own bool
+	// Names, where set, must accept the subject of a request.
+	Names func(subject pkix.Name) bool
+	// KeyTypes, where set, must contain the requested key's type.
+	KeyTypes []string
+
+	Approval    bool // a person must say yes
+	RAVerified  bool // POPO raVerified is accepted: the requester is an RA
+	SameKey     bool // kur may keep the key
+	ChangeNames bool // kur may change subject and subjectAltName
+	RevokeAny   bool // rr for any certificate of this CA
+}
+
+// CertificateWho matches requesters that sign.
+type CertificateWho struct {
+	// IssuedHere matches holders of certificates of this CA.
+	IssuedHere bool
+	// Anchors matches holders of certificates that chain to one of these.
+	Anchors []*x509.Certificate
+	// Subject, where set, must accept the signer's subject.
+	Subject func(subject pkix.Name) bool
+}
+
+// Tolerances names the deviations that a Policy may tolerate on read, with the
+// peer that needs it and the rule it breaks.
+var Tolerances = map[string]string{
+	"mac-sender":          "OpenSSL: with a MAC, sender is the wanted subject or NULL-DN and not the reference (RFC 9483 section 3.1)",
+	"any-recipient":       "OpenSSL: recipient is a name of the client's choice (RFC 9483 section 3.1)",
+	"no-sender-nonce":     "cryptlib: senderNonce may be missing or short (RFC 9810 section 5.1.1)",
+	"short-transactionid": "cryptlib: transactionID of less than 16 octets (RFC 9483 section 3.1)",
+	"p10cr-id-zero":       "OpenSSL before 3.1, EJBCA: certConf after p10cr has certReqId 0 and not -1 (RFC 9810 section 5.3.4)",
+	"first-recip-nonce":   "some clients: recipNonce in a first request (RFC 9483 section 3.1)",
+	"pop-form":            "OpenSSL: a template without subject or key with a proof of possession over the CertRequest (RFC 4211 section 4.1)",
+	"no-sender-kid":       "some clients: no senderKID though the signer's certificate has a key identifier (RFC 9483 section 3.1)",
+}
+
+func (c *Config) check() error {
+	var errs []error
+	fail := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
+	if c.Authority.Issuer == nil || c.Authority.Signer == nil || len(c.Authority.Certificate) == 0 {
+		fail("authority: issuer, signer and certificate are needed")
+	}
+	if c.Clock == nil || c.Random == nil || c.Unseal == nil {
+		fail("clock, random source and unseal function are needed")
+	}
+	if c.CRLLifetime <= 0 {
+		fail("CRL lifetime must be positive")
+	}
+	names := map[string]bool{}
+	for i, r := range c.Rules {
+		if r.Name == "" || names[r.Name] {
+			fail("rule %d: a name of its own is needed, not %q", i, r.Name)
+		}
+		names[r.Name] = true
+		if (r.Secret == nil) == (r.Certificate == nil) {
+			fail("rule %s: exactly one of secret and certificate says who", r.Name)
+		}
+		if r.issues() && len(r.Profiles) == 0 {
+			fail("rule %s: issues certificates but names no profile", r.Name)
+		}
+		for _, p := range r.Profiles {
+			if c.Profiles[p] == nil {
+				fail("rule %s: no such profile: %s", r.Name, p)
+			}
+		}
+	}
+	for ch, p := range c.Policies {
+		for _, t := range p.Tolerate {
+			if _, ok := Tolerances[t]; !ok {
+				fail("policy of channel %s: unknown tolerance %q", ch, t)
+			}
+		}
+		if p.ConfirmWait <= 0 || p.TransactionLife <= 0 || p.PollInterval <= 0 {
+			fail("policy of channel %s: confirm wait, transaction life and poll interval must be positive", ch)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Rule) issues() bool {
+	return slices.ContainsFunc(r.May, func(b cmp.BodyType) bool {
+		return b == cmp.TypeIR || b == cmp.TypeCR || b == cmp.TypeKUR || b == cmp.TypeP10CR
+	})
+}
+
+func (p *Policy) tolerates(name string) bool { return slices.Contains(p.Tolerate, name) }
+
+func (p *Policy) maxRequests() int {
+	if p.MaxRequests == 0 {
+		return 1000
+	}
+	return p.MaxRequests
+}

@@ -1,0 +1,150 @@
+package cmpcore
+
+import (
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"cmp-batch/cmpcore/alg"
+	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/pkix"
+)
+
+// Engine is a CMP authority. It holds no state that a message changes; all its
+// methods may be called concurrently.
+type Engine struct {
+	cfg Config
+
+	caCert     *x509.Certificate
+	caName     pkix.Name
+	sender     pkix.GeneralName // subject of the protection certificate
+	senderKID  []byte
+	sigAlg     pkix.AlgorithmIdentifier
+	caChain    [][]byte // CA certificate and its issuers
+	caChainCut [][]byte // the same without self-signed ones
+	protChain  [][]byte // protection certificate first, then its issuers, then the CA's
+	protCut    [][]byte
+	roots      [][]byte // self-signed ones of the chain: caPubs
+}
+
+// New builds an Engine and refuses a Config that contradicts itself.
+func New(cfg Config) (*Engine, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("engine configuration: %w", err)
+	}
+	e := &Engine{cfg: cfg}
+	var err error
+	if e.caCert, err = x509.ParseCertificate(cfg.Authority.Certificate); err != nil {
+		return nil, fmt.Errorf("CA certificate: %w", err)
+	}
+	e.caName = pkix.Name(e.caCert.RawSubject)
+	prot := e.caCert
+	if cfg.Authority.ProtectionCertificate != nil {
+		if prot, err = x509.ParseCertificate(cfg.Authority.ProtectionCertificate); err != nil {
+			return nil, fmt.Errorf("CMP protection certificate: %w", err)
+		}
+	}
+	if prot.KeyUsage != 0 && prot.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
+		return nil, fmt.Errorf("CMP protection certificate %q: key usage lacks digitalSignature, clients will refuse what it signs", prot.Subject)
+	}
+	if k, ok := prot.PublicKey.(interface{ Equal(x crypto.PublicKey) bool }); ok && !k.Equal(cfg.Authority.Signer.Public()) {
+		return nil, errors.New("CMP protection key does not belong to its certificate")
+	}
+	e.sender = pkix.NewDirectoryName(pkix.Name(prot.RawSubject))
+	e.senderKID = prot.SubjectKeyId
+	if e.sigAlg, err = alg.SignatureFor(cfg.Authority.Signer.Public(), cfg.Authority.SignatureAlgorithm); err != nil {
+		return nil, fmt.Errorf("CMP protection key: %w", err)
+	}
+
+	e.caChain = append([][]byte{cfg.Authority.Certificate}, cfg.Authority.Chain...)
+	e.protChain = e.caChain
+	if cfg.Authority.ProtectionCertificate != nil {
+		e.protChain = append([][]byte{cfg.Authority.ProtectionCertificate}, cfg.Authority.ProtectionChain...)
+		for _, c := range e.caChain {
+			if !contains(e.protChain, c) {
+				e.protChain = append(e.protChain, c)
+			}
+		}
+	}
+	if e.caChainCut, err = withoutRoots(e.caChain); err != nil {
+		return nil, err
+	}
+	if e.protCut, err = withoutRoots(e.protChain); err != nil {
+		return nil, err
+	}
+	for _, c := range e.caChain {
+		if !contains(e.caChainCut, c) {
+			e.roots = append(e.roots, c)
+		}
+	}
+	return e, nil
+}
+
+func contains(list [][]byte, der []byte) bool {
+	for _, c := range list {
+		if string(c) == string(der) {
+			return true
+		}
+	}
+	return false
+}
+
+func withoutRoots(chain [][]byte) ([][]byte, error) {
+	var out [][]byte
+	for i, der := range chain {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %d of the chain: %w", i, err)
+		}
+		if string(c.RawSubject) != string(c.RawIssuer) {
+			out = append(out, der)
+		}
+	}
+	return out, nil
+}
+
+// Parse reads a message once. It does not fail: what is wrong with the message
+// is in the Request and comes out of Process. channel selects the [Policy].
+func (e *Engine) Parse(der []byte, channel string) *Request {
+	r := &Request{Hash: sha256.Sum256(der), DER: der, Channel: channel}
+	r.msg, r.parseErr = cmp.Parse(der, e.cfg.Limits)
+	return r
+}
+
+// Process turns a message into its outcome and changes nothing. An error means
+// that the outcome could not be computed now, because the View failed or ctx
+// ended; the message is to be kept and tried again.
+func (e *Engine) Process(ctx context.Context, r *Request, v View) (*Outcome, error) {
+	if r.msg == nil {
+		return &Outcome{Disposition: Failed, Reason: r.parseErr.Error()}, nil
+	}
+	policy, ok := e.cfg.Policies[r.Channel]
+	if !ok {
+		return nil, fmt.Errorf("channel %q has no policy", r.Channel)
+	}
+	x := &exchange{Engine: e, ctx: ctx, view: v, req: r, msg: r.msg, policy: &policy, now: e.cfg.Clock(), out: &Outcome{}}
+	err := x.run()
+	if err == nil {
+		return x.out, nil
+	}
+	f, ok := asFailure(err)
+	if !ok {
+		return nil, err
+	}
+	if x.tx == nil {
+		// A held request whose secret or certificate is no longer good when its
+		// decision comes: its transaction ends with it.
+		if x.tx, err = x.claimedTransaction(); err != nil {
+			return nil, err
+		}
+		if x.released() {
+			err = x.finalFailure(x.msg, f)
+			return x.out, err
+		}
+		x.tx = nil
+	}
+	return x.errorOutcome(f)
+}

@@ -1,0 +1,169 @@
+package cmpcore
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"cmp-batch/cmpcore/cmp"
+)
+
+// exchange is one message on its way to its outcome.
+type exchange struct {
+	*Engine
+	ctx    context.Context
+	view   View
+	req    *Request
+	msg    *cmp.PKIMessage
+	policy *Policy
+	now    time.Time
+	out    *Outcome
+
+	who *requester   // nil until the protection was checked
+	tx  *Transaction // the committed transaction of a follow-up, nil for a new one
+}
+
+// run fills x.out or returns a *failure or an error of the View.
+func (x *exchange) run() error {
+	body := cmp.BodyType(-1)
+	if x.msg.Body != nil {
+		body = x.msg.Body.Type()
+	}
+	switch body {
+	case cmp.TypePKIConf, cmp.TypeCKUAnn, cmp.TypeCAnn, cmp.TypeRAnn, cmp.TypeCRLAnn:
+		// Nothing answers these (RFC 9810 sections 5.3.13 to 5.3.17), and an
+		// error in answer to pkiconf could bounce for ever between two CAs.
+		x.silent(body.String() + " needs no answer")
+		return nil
+	}
+	if err := x.checkHeader(); err != nil {
+		return x.orSilent(body, err)
+	}
+	if x.req.parseErr != nil {
+		// What cannot be read can still be authenticated: the octets are there.
+		if x.msg.RawBody != nil {
+			if err := x.authenticate(); err != nil {
+				return err
+			}
+		}
+		return refuse(cmp.BadDataFormat, "the message could not be read").because("%v", x.req.parseErr)
+	}
+	if err := x.authenticate(); err != nil {
+		return x.orSilent(body, err)
+	}
+	key := transactionKey(x.who.identity, x.msg.Header.TransactionID)
+	tx, err := x.view.Transaction(x.ctx, key)
+	if err != nil {
+		return err
+	}
+	x.tx = tx
+	if !x.released() {
+		if err := x.checkMessageTime(); err != nil {
+			return err
+		}
+	}
+	switch b := x.msg.Body.(type) {
+	case *cmp.CertReqMessages:
+		switch b.Kind {
+		case cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR:
+			return x.enrol()
+		}
+	case *cmp.P10CR:
+		return x.enrol()
+	case *cmp.RevReqContent:
+		return x.revoke()
+	case *cmp.GenMsg:
+		if b.Kind == cmp.TypeGenM {
+			return x.general(b)
+		}
+	case *cmp.CertConfirm:
+		return x.confirm(b)
+	case *cmp.PollReq:
+		return x.poll(b)
+	case *cmp.ErrorMsg:
+		return x.peerError(b)
+	}
+	return refuse(cmp.BadRequest, "a "+body.String()+" message is not served here")
+}
+
+// released tells whether this message was held for a person, came to its
+// decision, and is processed again.
+func (x *exchange) released() bool {
+	return x.tx != nil && x.tx.Held && x.tx.State == AwaitingDecision && x.tx.Decision != Undecided && x.tx.Request == x.req.Hash
+}
+
+// claimedTransaction finds the transaction that this message would belong to
+// if its protection were good. It only serves to find the transaction that
+// these very octets began.
+func (x *exchange) claimedTransaction() (*Transaction, error) {
+	h := &x.msg.Header
+	identity := "secret:" + string(h.SenderKID)
+	if cmp.ProtectionKind(h.ProtectionAlg) == cmp.ProtectionSignature {
+		if len(x.msg.ExtraCerts) == 0 {
+			return nil, nil
+		}
+		c, err := x509.ParseCertificate(x.msg.ExtraCerts[0])
+		if err != nil {
+			return nil, nil
+		}
+		identity = certIdentity(c, bytes.Equal(c.RawIssuer, x.caName))
+	}
+	return x.view.Transaction(x.ctx, transactionKey(identity, h.TransactionID))
+}
+
+// orSilent keeps an error message from being answered by an error message
+// where its sender is not known.
+func (x *exchange) orSilent(body cmp.BodyType, err error) error {
+	f, ok := asFailure(err)
+	if !ok || body != cmp.TypeError {
+		return err
+	}
+	x.silent("error message: " + f.Error())
+	return nil
+}
+
+func (x *exchange) silent(reason string) {
+	x.out.Disposition = Silent
+	x.out.Reason = reason
+}
+
+// audit adds an entry about this exchange.
+func (x *exchange) audit(event string, fill func(*AuditEntry)) {
+	a := AuditEntry{Time: x.now, Event: event, Transaction: hex.EncodeToString(x.msg.Header.TransactionID)}
+	if x.who != nil {
+		a.Requester = x.who.identity
+	}
+	if fill != nil {
+		fill(&a)
+	}
+	x.out.Audit = append(x.out.Audit, a)
+}
+
+// errorOutcome answers with an error message and leaves every transaction as
+// it was.
+func (x *exchange) errorOutcome(f *failure) (*Outcome, error) {
+	x.out = &Outcome{Disposition: Refused, Reason: f.Error()}
+	x.audit("refused", func(a *AuditEntry) { a.Rule = f.rule; a.Detail = clip(f.Error()) })
+	if x.who == nil && x.policy.SilentToStrangers {
+		x.out.Disposition = Failed
+		return x.out, nil
+	}
+	info := f.statusInfo()
+	if err := x.reply(&cmp.ErrorMsg{Status: info}, replyOptions{}); err != nil {
+		return nil, err
+	}
+	return x.out, nil
+}
+
+// clip bounds text that a stranger may have chosen.
+func clip(s string) string {
+	if len(s) > 300 {
+		return s[:300] + "..."
+	}
+	return s
+}
+
+var errNoRequest = errors.New("the request of a waiting transaction is not in the store")

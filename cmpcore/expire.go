@@ -1,0 +1,93 @@
+package cmpcore
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"cmp-batch/cmpcore/cmp"
+)
+
+// Expire gives the outcome of a transaction whose time has run out: an
+// unconfirmed certificate is revoked or becomes valid, as its channel says; a
+// request that waited for a person is over, and where it was held its first
+// message is answered now.
+func (e *Engine) Expire(ctx context.Context, t *Transaction, v View) (*Outcome, error) {
+	now := e.cfg.Clock()
+	out := &Outcome{Disposition: Silent}
+	next := *t
+	next.Expires = time.Time{}
+	next.endWaiting(Aborted)
+	out.Transaction = &next
+	entry := AuditEntry{Time: now, Event: "expired", Requester: t.Requester, Transaction: hex.EncodeToString(t.TransactionID)}
+	switch t.State {
+	case AwaitingConfirm:
+		policy := e.cfg.Policies[t.Channel]
+		if policy.KeepUnconfirmed {
+			next.State = Finished
+		}
+		next.Items = append([]TransactionItem(nil), t.Items...)
+		for i, item := range t.Items {
+			if item.Serial == nil || item.Confirmed {
+				continue
+			}
+			cert, err := v.Certificate(ctx, item.Serial)
+			if err != nil {
+				return nil, err
+			}
+			if cert == nil || cert.Status != Unconfirmed {
+				continue
+			}
+			change := CertificateChange{Serial: item.Serial, Version: cert.Version, Status: RejectedByHolder, RevokedAt: now}
+			if policy.KeepUnconfirmed {
+				change = CertificateChange{Serial: item.Serial, Version: cert.Version, Status: Valid}
+				next.Items[i].Confirmed = true
+			}
+			out.CertChanges = append(out.CertChanges, change)
+			entry.Serial = hex.EncodeToString(item.Serial)
+			entry.Detail = "no certConf came; the certificate is now " + change.Status.String()
+			out.Audit = append(out.Audit, entry)
+		}
+	case AwaitingDecision:
+		entry.Detail = "nobody decided in time"
+		out.Audit = append(out.Audit, entry)
+		if t.Held {
+			return e.expireHeld(ctx, t, v, out)
+		}
+	default:
+		return nil, fmt.Errorf("transaction %x in state %d does not expire", t.Key, t.State)
+	}
+	return out, nil
+}
+
+// expireHeld answers the first message of a held transaction.
+func (e *Engine) expireHeld(ctx context.Context, t *Transaction, v View, out *Outcome) (*Outcome, error) {
+	der, err := v.Message(ctx, t.Request)
+	if err != nil {
+		return nil, err
+	}
+	if der == nil {
+		return nil, fmt.Errorf("%w: %x", errNoRequest, t.Request)
+	}
+	r := e.Parse(der, t.Channel)
+	if r.msg == nil {
+		return nil, fmt.Errorf("held request %x: %w", t.Request, r.parseErr)
+	}
+	policy := e.cfg.Policies[t.Channel]
+	x := &exchange{Engine: e, ctx: ctx, view: v, req: r, msg: r.msg, policy: &policy, now: e.cfg.Clock(), out: &Outcome{}}
+	if err := x.authenticate(); err != nil {
+		if _, ok := asFailure(err); !ok {
+			return nil, err
+		}
+		x.who = nil // answered by our signature
+	}
+	x.out = out
+	out.Disposition = Refused
+	out.Reason = "nobody decided in time"
+	f := refuse(cmp.NotAuthorized, "the request was not decided in time")
+	if err := x.reply(&cmp.ErrorMsg{Status: f.statusInfo()}, replyOptions{}); err != nil {
+		return nil, err
+	}
+	return out, nil
+}

@@ -1,0 +1,166 @@
+package cmpcore
+
+import (
+	"slices"
+
+	"cmp-batch/cmpcore/alg"
+	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/pkix"
+)
+
+// general answers genm (RFC 9810 section 5.3.19): one answer for each
+// question in order, and at the end the types that are not known here.
+func (x *exchange) general(b *cmp.GenMsg) error {
+	if err := x.checkFirstNonce(); err != nil {
+		return err
+	}
+	if x.tx != nil {
+		return refuse(cmp.TransactionIDInUse, "this transactionID has been used already")
+	}
+	rule, err := x.rule(cmp.TypeGenM)
+	if err != nil {
+		return err
+	}
+	switch n := len(b.Infos); {
+	case n == 0:
+		return refuse(cmp.BadRequest, "the message asks nothing")
+	case n > x.policy.maxRequests():
+		return refuse(cmp.BadRequest, "the message asks too much").because("%d", n)
+	case x.policy.Lightweight && n != 1:
+		return refuse(cmp.BadRequest, "the message must ask exactly one thing")
+	}
+	rep := &cmp.GenMsg{Kind: cmp.TypeGenP}
+	var unknown []pkix.OID
+	for _, q := range b.Infos {
+		answer, ok, err := x.inform(rule, q)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			if !slices.Contains(unknown, q.Type) {
+				unknown = append(unknown, q.Type)
+			}
+			continue
+		}
+		rep.Infos = append(rep.Infos, answer)
+	}
+	if len(unknown) > 0 {
+		info, err := cmp.NewUnsupportedOIDs(unknown)
+		if err != nil {
+			return err
+		}
+		rep.Infos = append(rep.Infos, info)
+	}
+	x.out.Disposition = Answered
+	x.audit("informed", nil)
+	return x.reply(rep, replyOptions{})
+}
+
+// inform answers one question. ok is false for a type that is not served.
+func (x *exchange) inform(rule *Rule, q cmp.InfoTypeAndValue) (a cmp.InfoTypeAndValue, ok bool, err error) {
+	switch q.Type {
+	case cmp.OIDCACerts:
+		return served(cmp.NewCACerts(x.caChain))
+	case cmp.OIDRootCACert:
+		// No newer root exists: rootCaKeyUpdate without a value (RFC 9483
+		// section 4.3.2).
+		return cmp.InfoTypeAndValue{Type: cmp.OIDRootCAKeyUpdate}, true, nil
+	case cmp.OIDSignKeyPairTypes:
+		return served(cmp.NewSignKeyPairTypes(x.signKeyTypes()))
+	case cmp.OIDCurrentCRL:
+		crl, err := x.view.CRL(x.ctx)
+		if err != nil {
+			return a, false, err
+		}
+		if crl == nil {
+			return cmp.InfoTypeAndValue{Type: cmp.OIDCurrentCRL}, true, nil
+		}
+		return served(cmp.NewCurrentCRL(crl.DER))
+	case cmp.OIDCRLStatusList:
+		return x.newerCRLs(q)
+	case cmp.OIDImplicitConfirm:
+		if !x.policy.ImplicitConfirm {
+			return a, false, nil
+		}
+		return cmp.NewImplicitConfirm(), true, nil
+	case cmp.OIDConfirmWaitTime:
+		return served(cmp.NewConfirmWaitTime(x.now.Add(x.policy.ConfirmWait)))
+	case cmp.OIDCertProfile:
+		return served(cmp.NewCertProfile(x.profilesOf()))
+	}
+	return a, false, nil
+}
+
+func served(a cmp.InfoTypeAndValue, err error) (cmp.InfoTypeAndValue, bool, error) {
+	return a, err == nil, err
+}
+
+// profilesOf lists the profiles that some rule offers to this requester.
+func (x *exchange) profilesOf() []string {
+	var names []string
+	for i := range x.cfg.Rules {
+		r := &x.cfg.Rules[i]
+		if r.issues() && x.matches(r) {
+			for _, p := range r.Profiles {
+				if !slices.Contains(names, p) {
+					names = append(names, p)
+				}
+			}
+		}
+	}
+	return names
+}
+
+// signKeyTypes lists the algorithms of the keys that this requester may have
+// certified.
+func (x *exchange) signKeyTypes() []pkix.AlgorithmIdentifier {
+	var out []pkix.AlgorithmIdentifier
+	add := func(a pkix.AlgorithmIdentifier) {
+		if !slices.ContainsFunc(out, a.Equal) {
+			out = append(out, a)
+		}
+	}
+	for _, name := range x.profilesOf() {
+		for _, kt := range x.cfg.Profiles[name].KeyTypes() {
+			if a, ok := alg.KeyTypeAlgorithm(kt); ok {
+				add(a)
+			}
+		}
+	}
+	return out
+}
+
+// newerCRLs answers crlStatusList by crls: our CRL where the one that the
+// requester has is older (RFC 9483 section 4.3.4).
+func (x *exchange) newerCRLs(q cmp.InfoTypeAndValue) (a cmp.InfoTypeAndValue, ok bool, err error) {
+	list, perr := q.CRLStatusList()
+	if perr != nil || len(list) == 0 {
+		return a, false, refuse(cmp.BadDataFormat, "crlStatusList could not be read")
+	}
+	crl, err := x.view.CRL(x.ctx)
+	if err != nil {
+		return a, false, err
+	}
+	answer := cmp.InfoTypeAndValue{Type: cmp.OIDCRLs}
+	for _, s := range list {
+		if crl == nil || !x.crlSourceIsOurs(s) || !s.ThisUpdate.IsZero() && !crl.ThisUpdate.Truncate(1e9).After(s.ThisUpdate) {
+			continue
+		}
+		return served(cmp.NewCRLs([][]byte{crl.DER}))
+	}
+	return answer, true, nil
+}
+
+func (x *exchange) crlSourceIsOurs(s cmp.CRLStatus) bool {
+	for _, n := range s.Issuer {
+		if name, ok := n.DirectoryName(); ok && name.Matches(x.caName) {
+			return true
+		}
+	}
+	for _, n := range s.FullName {
+		if u, ok := n.Text(); ok && n.Tag() == pkix.TagURI && slices.Contains(x.cfg.CRLDistributionPoints, u) {
+			return true
+		}
+	}
+	return false
+}

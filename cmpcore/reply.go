@@ -1,0 +1,103 @@
+package cmpcore
+
+import (
+	"fmt"
+	"io"
+
+	"cmp-batch/cmpcore/cmp"
+)
+
+type replyOptions struct {
+	recipNonce []byte // nil: the message's senderNonce
+	info       []cmp.InfoTypeAndValue
+}
+
+// reply builds, protects and stores the answer. It is protected as the request
+// was, where that protection was good: a MAC by the same secret and algorithm
+// with a fresh salt, a signature by ours. Whoever did not prove to hold a
+// secret gets a signature, so that no guess at a secret can be tested offline.
+func (x *exchange) reply(body cmp.Body, o replyOptions) error {
+	nonce := make([]byte, nonceSize)
+	if _, err := io.ReadFull(x.cfg.Random, nonce); err != nil {
+		return fmt.Errorf("nonce: %w", err)
+	}
+	req := &x.msg.Header
+	h := cmp.PKIHeader{
+		PVNO:          req.PVNO,
+		Sender:        x.sender,
+		Recipient:     req.Sender, // mirrored octet by octet
+		MessageTime:   x.now,
+		TransactionID: req.TransactionID,
+		SenderNonce:   nonce,
+		RecipNonce:    req.SenderNonce,
+		GeneralInfo:   o.info,
+	}
+	if h.PVNO != 2 && h.PVNO != 3 {
+		h.PVNO = 3
+	}
+	if o.recipNonce != nil {
+		h.RecipNonce = o.recipNonce
+	}
+	if len(h.TransactionID) > 64 {
+		h.TransactionID = nil
+	}
+	var p cmp.Protector
+	var extra [][]byte
+	if x.who != nil && x.who.mac != nil {
+		mac, err := x.who.mac.WithFreshSalt(x.cfg.Random)
+		if err != nil {
+			return fmt.Errorf("salt: %w", err)
+		}
+		p = cmp.MACProtector(mac, x.who.secretValue)
+		h.SenderKID = req.SenderKID
+		extra = x.caChain
+		if x.policy.OmitRoot {
+			extra = x.caChainCut
+		}
+	} else {
+		p = cmp.SignatureProtector(x.cfg.Random, x.cfg.Authority.Signer, x.sigAlg)
+		h.SenderKID = x.senderKID
+		extra = x.protChain
+		if x.policy.OmitRoot {
+			extra = x.protCut
+		}
+	}
+	der, err := cmp.Seal(&h, body, extra, p)
+	if err != nil {
+		return fmt.Errorf("build the %s answer: %w", body.Type(), err)
+	}
+	x.out.Reply = der
+	if t := x.out.Transaction; t != nil {
+		t.OurNonce = pushNonce(t.OurNonce, nonce)
+	}
+	return nil
+}
+
+// newTransaction is the state of a transaction that begins with orig.
+func (x *exchange) newTransaction(orig *cmp.PKIMessage) *Transaction {
+	if x.tx != nil {
+		t := *x.tx
+		t.Items = append([]TransactionItem(nil), x.tx.Items...)
+		t.OurNonce = append([]byte(nil), x.tx.OurNonce...)
+		return &t
+	}
+	id := orig.Header.TransactionID
+	return &Transaction{
+		Key:           transactionKey(x.who.identity, id),
+		Requester:     x.who.identity,
+		TransactionID: id,
+		Channel:       x.req.Channel,
+		Body:          orig.Body.Type(),
+		Created:       x.now,
+		Request:       x.req.Hash,
+		FirstNonce:    orig.Header.SenderNonce,
+	}
+}
+
+// endWaiting clears what only a waiting transaction has.
+func (t *Transaction) endWaiting(s TransactionState) {
+	t.State = s
+	t.Held = false
+	t.Frozen = false
+	t.Summary = ""
+}
