@@ -100,7 +100,9 @@ func bodySize(body Body) (n int) {
 		n = 512 * len(m.Requests)
 	case *Nested:
 		for _, inner := range m.Messages {
-			n += len(inner.Raw)
+			if inner != nil {
+				n += len(inner.Raw)
+			}
 		}
 	}
 	return n
