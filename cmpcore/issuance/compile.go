@@ -410,7 +410,7 @@ func (c *compiler) constant(p *Profile, key string, e pkix.Extension) {
 			return
 		}
 	}
-	p.constant = append(p.constant, constantExtension{e.ID, extensionDER(e)})
+	p.constant = append(p.constant, constantExtension{e.ID, appendExtension(nil, e)})
 }
 
 func (c *compiler) policies(p *Profile, cfg []PolicyConfig) {

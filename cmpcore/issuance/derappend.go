@@ -3,7 +3,6 @@ package issuance
 import (
 	"time"
 
-	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"cmp-batch/cmpcore/pkix"
@@ -55,8 +54,21 @@ func appendGeneralizedTime(b []byte, t time.Time) []byte {
 	return t.UTC().AppendFormat(append(b, byte(asn1.GeneralizedTime), 15), "20060102150405Z")
 }
 
-func extensionDER(e pkix.Extension) []byte {
-	var b cryptobyte.Builder
-	e.Add(&b)
-	return b.BytesOrPanic()
+// appendExtension appends an Extension (RFC 5280 section 4.1).
+func appendExtension(b []byte, e pkix.Extension) []byte {
+	var header [maxHeader]byte
+	value := appendHeader(header[:0], asn1.OCTET_STRING, len(e.Value))
+	n := 2 + len(e.ID) + len(value) + len(e.Value)
+	if len(e.ID) >= 0x80 {
+		n++
+	}
+	if e.Critical {
+		n += 3
+	}
+	b = appendHeader(b, asn1.SEQUENCE, n)
+	b = append(appendHeader(b, asn1.OBJECT_IDENTIFIER, len(e.ID)), e.ID...)
+	if e.Critical {
+		b = append(b, byte(asn1.BOOLEAN), 1, 0xff)
+	}
+	return append(append(b, value...), e.Value...)
 }

@@ -103,7 +103,7 @@ func NewIssuer(certDER []byte, signer crypto.Signer, sigAlgName string) (*Issuer
 	if err != nil {
 		return fail("authority key identifier: %w", err)
 	}
-	is.akiValue, is.akiDER = aki.Value, extensionDER(aki)
+	is.akiValue, is.akiDER = aki.Value, appendExtension(nil, aki)
 	return is, nil
 }
 

@@ -2,7 +2,6 @@ package issuance
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,16 +23,14 @@ const (
 )
 
 const (
-	tagNumericString   = asn1.Tag(18)
-	tagVisibleString   = asn1.Tag(26)
-	tagUniversalString = asn1.Tag(28)
-	tagBMPString       = asn1.Tag(30)
+	tagNumericString = asn1.Tag(18)
+	tagBMPString     = asn1.Tag(30)
 )
 
 // attribute is one AttributeTypeAndValue.
 type attribute struct {
 	typ  pkix.OID
-	text string // the value as text; "#" and hex where it is no string
+	text string
 }
 
 type rdn struct {
@@ -52,7 +49,11 @@ func parseName(n pkix.Name) ([]rdn, error) {
 	if !s.ReadASN1(&seq, asn1.SEQUENCE) || !s.Empty() {
 		return nil, errors.New("the name is no SEQUENCE")
 	}
-	var rdns []rdn
+	if seq.Empty() {
+		return nil, nil
+	}
+	rdns := make([]rdn, 0, 8)
+	attrs := make([]attribute, 0, 8) // of all RDNs
 	left := maxNameAttributes
 	for !seq.Empty() {
 		var el, set cryptobyte.String
@@ -63,6 +64,7 @@ func parseName(n pkix.Name) ([]rdn, error) {
 		if !el.ReadASN1(&set, asn1.SET) || set.Empty() {
 			return nil, errors.New("a relative distinguished name is empty")
 		}
+		first := len(attrs)
 		var last []byte
 		for !set.Empty() {
 			if left--; left < 0 {
@@ -80,8 +82,9 @@ func parseName(n pkix.Name) ([]rdn, error) {
 			if err != nil {
 				return nil, err
 			}
-			r.attrs = append(r.attrs, a)
+			attrs = append(attrs, a)
 		}
+		r.attrs = attrs[first:len(attrs):len(attrs)]
 		rdns = append(rdns, r)
 	}
 	return rdns, nil
@@ -100,17 +103,14 @@ func parseAttribute(raw cryptobyte.String) (a attribute, err error) {
 	if !seq.ReadAnyASN1Element(&el, &tag) || !seq.Empty() {
 		return a, fmt.Errorf("attribute %s of the name is malformed", attributeName(a.typ))
 	}
-	whole := el
 	if !el.ReadAnyASN1(&value, &tag) {
 		return a, fmt.Errorf("attribute %s of the name is malformed", attributeName(a.typ))
 	}
-	text, isString, err := stringText(tag, value)
-	switch {
-	case err != nil:
+	text, err := stringText(tag, value)
+	if err != nil {
 		return a, fmt.Errorf("attribute %s of the name: %w", attributeName(a.typ), err)
-	case !isString:
-		text = "#" + hex.EncodeToString(whole)
-	case text == "":
+	}
+	if text == "" {
 		return a, fmt.Errorf("attribute %s of the name is empty", attributeName(a.typ))
 	}
 	if want := stringTypeOf(a.typ); want != 0 && tag != want {
@@ -134,33 +134,34 @@ func stringTypeOf(o pkix.OID) asn1.Tag {
 	return 0
 }
 
-// stringText decodes a string type. UniversalString is refused: common
-// verifiers cannot read it.
-func stringText(tag asn1.Tag, v []byte) (text string, isString bool, err error) {
+// stringText decodes a string type. Other types, and the strings that common
+// verifiers cannot read, are refused: Go's does not take the whole certificate
+// then.
+func stringText(tag asn1.Tag, v []byte) (text string, err error) {
 	switch tag {
 	case asn1.UTF8String:
 		if !utf8.Valid(v) {
-			return "", true, errors.New("UTF8String is not UTF-8")
+			return "", errors.New("UTF8String is not UTF-8")
 		}
 		text = string(v)
 	case asn1.PrintableString:
 		for _, c := range v {
 			if !printable(c) {
-				return "", true, fmt.Errorf("PrintableString has the octet %#02x", c)
+				return "", fmt.Errorf("PrintableString has the octet %#02x", c)
 			}
 		}
 		text = string(v)
-	case asn1.IA5String, tagVisibleString:
+	case asn1.IA5String:
 		for _, c := range v {
 			if c >= 0x80 {
-				return "", true, fmt.Errorf("IA5String has the octet %#02x", c)
+				return "", fmt.Errorf("IA5String has the octet %#02x", c)
 			}
 		}
 		text = string(v)
 	case tagNumericString:
 		for _, c := range v {
 			if c != ' ' && (c < '0' || c > '9') {
-				return "", true, fmt.Errorf("NumericString has the octet %#02x", c)
+				return "", fmt.Errorf("NumericString has the octet %#02x", c)
 			}
 		}
 		text = string(v)
@@ -173,26 +174,24 @@ func stringText(tag asn1.Tag, v []byte) (text string, isString bool, err error) 
 		text = string(r)
 	case tagBMPString:
 		if len(v)%2 != 0 {
-			return "", true, errors.New("BMPString has an odd number of octets")
+			return "", errors.New("BMPString has an odd number of octets")
 		}
 		u := make([]rune, 0, len(v)/2)
 		for i := 0; i < len(v); i += 2 {
 			c := rune(v[i])<<8 | rune(v[i+1])
 			if utf16.IsSurrogate(c) {
-				return "", true, errors.New("BMPString has a surrogate")
+				return "", errors.New("BMPString has a surrogate")
 			}
 			u = append(u, c)
 		}
 		text = string(u)
-	case tagUniversalString:
-		return "", true, errors.New("UniversalString is not supported, use UTF8String")
 	default:
-		return "", false, nil
+		return "", fmt.Errorf("values of type %d are not supported, use UTF8String", tag)
 	}
 	if hasControl(text) {
-		return "", true, errors.New("it has a control character")
+		return "", errors.New("it has a control character")
 	}
-	return text, true, nil
+	return text, nil
 }
 
 func hasControl(text string) bool { return strings.IndexFunc(text, unicode.IsControl) >= 0 }

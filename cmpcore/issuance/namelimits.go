@@ -163,7 +163,7 @@ func (n *nameLimit) covers(g pkix.GeneralName, rdns []rdn, doubt bool) bool {
 			return text == n.text
 		}
 		_, domain, ok := strings.Cut(text, "@")
-		return ok && exactOrBelow(domain, n.text)
+		return ok && exactOrBelow(domain, n.text, doubt)
 	case pkix.TagURI:
 		u, err := url.Parse(text)
 		if err != nil || u.Hostname() == "" {
@@ -172,7 +172,7 @@ func (n *nameLimit) covers(g pkix.GeneralName, rdns []rdn, doubt bool) bool {
 		if _, err := netip.ParseAddr(u.Hostname()); err == nil {
 			return doubt
 		}
-		return exactOrBelow(u.Hostname(), n.text)
+		return exactOrBelow(u.Hostname(), n.text, doubt)
 	case pkix.TagIPAddress:
 		ip, ok := g.IP()
 		if !ok {
@@ -203,8 +203,12 @@ func hostWithin(host, tree string) bool {
 }
 
 // exactOrBelow is the rule of mail and URI hosts: ".tree" is anything below,
-// "tree" just that host.
-func exactOrBelow(host, tree string) bool {
+// "tree" just that host. Go's verifier takes the latter for what is below too,
+// so in doubt that is covered.
+func exactOrBelow(host, tree string, doubt bool) bool {
+	if doubt && hostWithin(host, tree) {
+		return true
+	}
 	if strings.HasPrefix(tree, ".") {
 		return strings.HasSuffix(host, tree)
 	}

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"cmp-batch/cmpcore/pkix"
@@ -126,37 +125,33 @@ func (p *Profile) Prepare(req Request, is *Issuer, now time.Time) (*Prepared, er
 		}
 	}
 
-	exts := cryptobyte.NewBuilder(make([]byte, 0, p.sizeOfExtensions(asked)))
+	exts := make([]byte, 0, p.sizeOfExtensions(asked))
 	if ku != 0 {
-		pkix.KeyUsageExtension(ku).Add(exts)
+		exts = appendExtension(exts, pkix.KeyUsageExtension(ku))
 	}
 	if len(eku) > 0 {
 		e := pkix.ExtKeyUsageExtension(eku)
 		e.Critical = p.extKeyUsage.critical || asked.extKeyUsage != nil && asked.extKeyUsage.Critical
-		e.Add(exts)
+		exts = appendExtension(exts, e)
 	}
-	pkix.BasicConstraintsExtension(bc).Add(exts)
-	pkix.SubjectKeyIDExtension(keyID).Add(exts)
-	exts.AddBytes(is.akiDER)
+	exts = appendExtension(exts, pkix.BasicConstraintsExtension(bc))
+	exts = appendExtension(exts, pkix.SubjectKeyIDExtension(keyID))
+	exts = append(exts, is.akiDER...)
 	if asked.san != nil {
-		pkix.Extension{ID: pkix.OIDSubjectAltName, Critical: sanCritical, Value: asked.san.Value}.Add(exts)
+		exts = appendExtension(exts, pkix.Extension{ID: pkix.OIDSubjectAltName, Critical: sanCritical, Value: asked.san.Value})
 	}
 	for _, c := range p.constant {
 		if _, overridden := pkix.FindExtension(asked.copied, c.id); !overridden {
-			exts.AddBytes(c.der)
+			exts = append(exts, c.der...)
 		}
 	}
 	for _, e := range asked.copied {
-		e.Add(exts)
-	}
-	list, err := exts.Bytes()
-	if err != nil {
-		return nil, p.refuse(BadExtension, "the requested extensions are not accepted", "extensions: %v", err)
+		exts = appendExtension(exts, e)
 	}
 	return &Prepared{
 		Mods: mods, Subject: subject, NotBefore: nb, NotAfter: na, KeyType: keyType, Profile: p.name,
 		issuer: is, profile: p,
-		rest: buildRest(is.sigAlgDER, is.subject, nb, na, subject, req.PublicKey, list),
+		rest: buildRest(is.sigAlgDER, is.subject, nb, na, subject, req.PublicKey, exts),
 	}, nil
 }
 
@@ -256,7 +251,7 @@ func (p *Profile) sortExtensions(list []pkix.Extension) (*requested, *Refusal) {
 func (p *Profile) isConstant(e *pkix.Extension) bool {
 	for _, c := range p.constant {
 		if c.id == e.ID {
-			return bytes.Equal(c.der, extensionDER(*e))
+			return bytes.Equal(c.der, appendExtension(nil, *e))
 		}
 	}
 	return false

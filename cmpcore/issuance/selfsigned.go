@@ -7,8 +7,6 @@ import (
 	"io"
 	"time"
 
-	"golang.org/x/crypto/cryptobyte"
-
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/pkix"
 )
@@ -40,18 +38,14 @@ func SelfSigned(rand io.Reader, signer crypto.Signer, sigAlgName string, subject
 	if err != nil {
 		return nil, fmt.Errorf("root certificate: %w", err)
 	}
-	var exts cryptobyte.Builder
+	var exts []byte
 	for _, e := range []pkix.Extension{
 		pkix.KeyUsageExtension(pkix.KeyCertSign | pkix.CRLSign | pkix.DigitalSignature),
 		pkix.BasicConstraintsExtension(pkix.BasicConstraints{CA: true, MaxPathLen: -1}),
 		pkix.SubjectKeyIDExtension(spki.KeyID()),
 		aki,
 	} {
-		e.Add(&exts)
-	}
-	list, err := exts.Bytes()
-	if err != nil {
-		return nil, fmt.Errorf("root certificate: %w", err)
+		exts = appendExtension(exts, e)
 	}
 	serial, err := NewSerial(rand)
 	if err != nil {
@@ -59,7 +53,7 @@ func SelfSigned(rand io.Reader, signer crypto.Signer, sigAlgName string, subject
 	}
 	now = now.UTC().Truncate(time.Second)
 	der := sigAlg.Bytes()
-	rest := buildRest(der, subject, now, validity.From(now), subject, spki, list)
+	rest := buildRest(der, subject, now, validity.From(now), subject, spki, exts)
 	cert, err := signCertificate(rand, signer, sigAlg, der, signatureSize(signer.Public()), serial, rest)
 	if err != nil {
 		return nil, fmt.Errorf("root certificate: %w", err)
