@@ -1,0 +1,191 @@
+package client
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"time"
+
+	"cmp-batch/cmpcore/alg"
+	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/crmf"
+	"cmp-batch/cmpcore/pkix"
+)
+
+// Credentials are what a step needs and a session must not keep: how our
+// messages are protected, whose answers are believed, the time, and random
+// octets. Either Secret or Key is set; with both, Secret protects.
+type Credentials struct {
+	// Secret is the shared secret, Reference its name: the senderKID.
+	Secret    []byte
+	Reference []byte
+	MAC       MAC
+
+	// Key signs, Certificate (DER) is its certificate, and Chain are the
+	// certificates above it, which go into extraCerts with it. Signature is a
+	// name of alg.SignatureNames; empty is the key's default.
+	Key         crypto.Signer
+	Certificate []byte
+	Chain       [][]byte
+	Signature   string
+
+	Trust Trust
+
+	// Decrypt opens a certificate that came encrypted (proof of possession by
+	// encrCert). It returns the certificate's DER.
+	Decrypt func(*crmf.EncryptedKey) ([]byte, error)
+
+	Now  time.Time
+	Rand io.Reader
+}
+
+// MAC says how a shared secret protects. The zero value is PBM with SHA-256,
+// HMAC-SHA256 and 10,000 iterations. Hashes are named as alg.HashByName does.
+type MAC struct {
+	PBMAC1     bool   `json:"pbmac1,omitempty"` // instead of PBM
+	Hash       string `json:"hash,omitempty"`   // one-way function of PBM, PRF of PBMAC1
+	HMAC       string `json:"hmac,omitempty"`
+	Iterations int    `json:"iterations,omitempty"`
+}
+
+// Trust says whose answers are believed.
+type Trust struct {
+	// Anchors (DER) are CAs whose word is taken for the signer of an answer.
+	// Untrusted help to build the chain, as extraCerts do.
+	Anchors   [][]byte
+	Untrusted [][]byte
+	// Signer, if set, is the one certificate (DER) that may sign answers; no
+	// chain is wanted then.
+	Signer []byte
+	// AnySigner lets every holder of a certificate under Anchors answer. By
+	// default the signer must be a CA, have the extended key usage of a CMP CA
+	// or RA (RFC 9810 section 4.5), or be the recipient or the expected sender
+	// of the session.
+	AnySigner bool
+	// IgnoreKeyUsage accepts a signer whose keyUsage lacks digitalSignature.
+	IgnoreKeyUsage bool
+	// Issued (DER), if not empty, are the CAs one of which must be above every
+	// certificate that is issued to us; Anchors are for signers only.
+	Issued [][]byte
+	// Window, if not 0, is how far messageTime may be from Now.
+	Window time.Duration
+	// UnprotectedErrors lets an error message without protection end the
+	// transaction, if it has our transactionID and nonce.
+	UnprotectedErrors bool
+	// MACPolicy and SignaturePolicy bound the algorithms of answers; nil is the
+	// default of package alg.
+	MACPolicy       *alg.MACPolicy
+	SignaturePolicy *alg.SignaturePolicy
+}
+
+// signer is the protection certificate of our own messages, read.
+type signer struct {
+	cert *x509.Certificate
+}
+
+// check reports what is missing, and reads our certificate.
+func (c *Credentials) check() (*signer, error) {
+	switch {
+	case c.Rand == nil || c.Now.IsZero():
+		return nil, fmt.Errorf("%w: no time or no random source is given", ErrCredentials)
+	case len(c.Secret) > 0:
+		if len(c.Reference) == 0 {
+			return nil, fmt.Errorf("%w: a shared secret needs its reference", ErrCredentials)
+		}
+		return nil, nil
+	case c.Key == nil:
+		return nil, fmt.Errorf("%w: neither a shared secret nor a key is given", ErrCredentials)
+	case len(c.Certificate) == 0:
+		return nil, fmt.Errorf("%w: the key that signs needs its certificate", ErrCredentials)
+	}
+	cert, err := x509.ParseCertificate(c.Certificate)
+	if err != nil {
+		return nil, fmt.Errorf("%w: own certificate: %w", ErrCredentials, err)
+	}
+	spki, err := alg.MarshalPublicKey(c.Key.Public())
+	if err != nil {
+		return nil, fmt.Errorf("%w: own key: %w", ErrCredentials, err)
+	}
+	if !sameKey(spki, cert.RawSubjectPublicKeyInfo) {
+		return nil, fmt.Errorf("%w: own key and certificate are not a pair", ErrCredentials)
+	}
+	return &signer{cert}, nil
+}
+
+// protector gives what seals a message.
+func (c *Credentials) protector() (cmp.Protector, error) {
+	if len(c.Secret) > 0 {
+		m, err := c.MAC.make(c.Rand)
+		if err != nil {
+			return nil, err
+		}
+		return cmp.MACProtector(m, c.Secret), nil
+	}
+	a, err := alg.SignatureFor(c.Key.Public(), c.Signature)
+	if err != nil {
+		return nil, err
+	}
+	return cmp.SignatureProtector(c.Rand, c.Key, a), nil
+}
+
+func (m MAC) make(rand io.Reader) (*alg.MAC, error) {
+	h, err := hashOrZero(m.Hash)
+	if err != nil {
+		return nil, err
+	}
+	k, err := hashOrZero(m.HMAC)
+	if err != nil {
+		return nil, err
+	}
+	if m.PBMAC1 {
+		return alg.NewPBMAC1(rand, alg.PBMAC1Options{PRF: h, HMAC: k, Iterations: m.Iterations})
+	}
+	return alg.NewPBM(rand, alg.PBMOptions{OWF: h, HMAC: k, Iterations: m.Iterations})
+}
+
+func hashOrZero(name string) (crypto.Hash, error) {
+	if name == "" {
+		return 0, nil
+	}
+	return alg.HashByName(name)
+}
+
+// extraCerts puts the protection certificate first, as RFC 9483 section 3.3
+// wants it, and nothing twice.
+func (c *Credentials) extraCerts(more [][]byte) [][]byte {
+	var all [][]byte
+	add := func(cert []byte) {
+		for _, have := range all {
+			if bytes.Equal(have, cert) {
+				return
+			}
+		}
+		all = append(all, cert)
+	}
+	if len(c.Secret) == 0 {
+		add(c.Certificate)
+		for _, x := range c.Chain {
+			add(x)
+		}
+	}
+	for _, x := range more {
+		add(x)
+	}
+	return all
+}
+
+// sameKey compares two keys, which may be the same under different DER.
+func sameKey(a, b pkix.SubjectPublicKeyInfo) bool {
+	if a.Equal(b) {
+		return true
+	}
+	x, errX := alg.ParsePublicKey(a)
+	y, errY := alg.ParsePublicKey(b)
+	if errX != nil || errY != nil {
+		return false
+	}
+	k, ok := x.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.Equal(y)
+}

@@ -1,0 +1,115 @@
+package client
+
+import (
+	"crypto"
+	"math/big"
+	"time"
+
+	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/crmf"
+	"cmp-batch/cmpcore/pkix"
+)
+
+// Options say what to ask for.
+type Options struct {
+	Kind        cmp.BodyType // TypeIR, TypeCR, TypeKUR, TypeP10CR, TypeRR or TypeGenM
+	Credentials Credentials
+
+	// PVNO is 2 or 3; 0 is 2, which every peer knows.
+	PVNO int
+	// Sender is our name in the header. nil stands for the subject of the
+	// protection certificate or, under a shared secret, CN=reference.
+	Sender pkix.Name
+	// Recipient is the CA or RA. nil stands for the issuer of the certificate
+	// that is updated or revoked, of the wanted one, or of the protection
+	// certificate, and else for the NULL-DN.
+	Recipient pkix.Name
+	// ExpectSender, if not nil, is whose name every answer must carry.
+	ExpectSender pkix.Name
+	// NoTime leaves messageTime out, for peers with another idea of the time.
+	NoTime bool
+
+	// ImplicitConfirm asks the CA to do without certConf.
+	ImplicitConfirm bool
+	// CertProfile names profiles of the CA, one for each certificate (RFC 9810
+	// section 5.1.1.4).
+	CertProfile []string
+	// GeneralInfo and ExtraCerts are sent besides what the above make.
+	GeneralInfo []cmp.InfoTypeAndValue
+	ExtraCerts  [][]byte
+
+	Certificates []CertificateRequest   // of ir, cr and kur
+	PKCS10       []byte                 // of p10cr: the CertificationRequest, DER
+	Revocations  []Revocation           // of rr
+	Infos        []cmp.InfoTypeAndValue // of genm; see InfoType for types by name
+}
+
+// CertificateRequest is one wanted certificate. certReqIds count from 0 in the
+// order of Options.Certificates.
+type CertificateRequest struct {
+	// Subject of the certificate. nil stands for that of OldCertificate, and
+	// else for the NULL-DN, where SANs name the holder.
+	Subject pkix.Name
+	// Key is the key to certify and proves possession. Where only its public
+	// half is at hand, PublicKey is set instead, and POP is not POPSignature.
+	Key       crypto.Signer
+	PublicKey pkix.SubjectPublicKeyInfo
+	// CentralKey asks the CA to make the key. Its value, perhaps zero, names
+	// the algorithm (RFC 9483 section 4.1.6). It needs PVNO 3.
+	CentralKey *pkix.AlgorithmIdentifier
+
+	Issuer              pkix.Name // the wanted issuer; nil: any
+	NotBefore, NotAfter time.Time // zero: as the CA likes
+
+	SANs        []pkix.GeneralName
+	KeyUsage    pkix.KeyUsage // 0: not asked for
+	ExtKeyUsage []pkix.OID
+	Extensions  []pkix.Extension // besides the above
+
+	POP POP
+	// Signature is the algorithm of POPSignature, a name of alg.SignatureNames;
+	// empty is the key's default.
+	Signature string
+
+	// OldCertificate (DER) is what kur updates; nil is the protection
+	// certificate. Its SANs are asked for again unless SANs are given.
+	OldCertificate []byte
+
+	Controls []crmf.Attribute // besides oldCertID
+	RegInfo  []crmf.Attribute
+
+	// AnySubject accepts a certificate for another subject although the CA says
+	// that it granted what was asked for.
+	AnySubject bool
+}
+
+// POP is how possession of the private key is proven.
+type POP int
+
+// The proofs (RFC 4211 section 4).
+const (
+	// POPSignature signs the request with the requested key.
+	POPSignature POP = iota
+	// POPRAVerified says that we, an RA, have checked it.
+	POPRAVerified
+	// POPNone leaves it out: for keys made by the CA, and for tests.
+	POPNone
+	// POPEncrCert asks for the certificate encrypted to its own key, for keys
+	// that cannot sign.
+	POPEncrCert
+)
+
+// Revocation asks to revoke one certificate, or to revive it.
+type Revocation struct {
+	// Certificate (DER) to revoke, or its Issuer and Serial.
+	Certificate []byte
+	Issuer      pkix.Name
+	Serial      *big.Int
+
+	// Reason says why; pkix.ReasonRemoveFromCRL revives a certificate on hold.
+	// NoReason leaves the extension out.
+	Reason   pkix.CRLReason
+	NoReason bool
+	// InvalidityDate, if not zero, is since when the key is not to be trusted.
+	InvalidityDate time.Time
+}
