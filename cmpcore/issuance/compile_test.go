@@ -78,8 +78,8 @@ func TestAFaultInAProfileIsNamedByItsKey(t *testing.T) {
 			c.Extensions.Fixed = []FixedExtensionConfig{{OID: "tlsFeature", Value: "0500"}}
 		}, `profiles.device.extensions.fixed[0].value: it is not the DER of such an extension in hex: the value does not have the syntax of the extension`},
 		{"policies twice", func(c *ProfileConfig) {
-			c.Policies, c.Extensions.Fixed = []PolicyConfig{{OID: "1.2.3"}}, []FixedExtensionConfig{{OID: "certificatePolicies", Value: "30063004060262 03"}}
-		}, ``},
+			c.Policies, c.Extensions.Fixed = []PolicyConfig{{OID: "1.2.3"}}, []FixedExtensionConfig{{OID: "certificatePolicies", Value: "3006300406022a03"}}
+		}, `profiles.device.policies: the extension certificatePolicies is there twice`},
 		{"policy twice", func(c *ProfileConfig) { c.Policies = []PolicyConfig{{OID: "1.2.3"}, {OID: "1.2.3"}} }, `profiles.device.policies[1].oid: 1.2.3 is there twice`},
 		{"no URL", func(c *ProfileConfig) { c.CRLURLs = []string{"pki.example/a.crl"} }, `profiles.device.crl_urls[0]: "pki.example/a.crl" is no URL such as http://pki.example/ca.crl`},
 		{"URL with a space", func(c *ProfileConfig) { c.OCSPURLs = []string{"http://a.example/ x"} }, `profiles.device.ocsp_urls[0]: "http://a.example/ x" has characters that a URL must escape`},
