@@ -130,7 +130,7 @@ func (n Name) String() string {
 func escapeValue(b *strings.Builder, text string) {
 	for i, r := range text {
 		switch {
-		case strings.ContainsRune(`,+"\<>;=`, r),
+		case strings.ContainsRune(`,+"\<>;`, r),
 			r == ' ' && (i == 0 || i == len(text)-1),
 			r == '#' && i == 0:
 			b.WriteByte('\\')
@@ -149,8 +149,9 @@ func escapeValue(b *strings.Builder, text string) {
 // ParseDN makes a Name of text in the form of RFC 4514, "CN=x,O=y,C=DE" with
 // the last RDN first, or in that of OpenSSL, "/C=DE/O=y/CN=x" with the first
 // one first. "+" joins the attributes of one RDN. A type is a short name, in
-// any case, or dotted; a value is text, with "\" escapes, or "#" and the hex
-// of a DER element. The empty text and "/" are the NULL-DN.
+// any case, or dotted. A "\" takes the meaning from the character after it; in
+// the form of RFC 4514 it also stands before two hex digits, and a value may be
+// "#" and the hex of a DER element. The empty text and "/" are the NULL-DN.
 //
 // Text is written as UTF8String, but country, serialNumber and dnQualifier as
 // PrintableString, and DC and emailAddress as IA5String (RFC 5280 appendix A).
@@ -237,9 +238,11 @@ func (p *dnParser) attribute() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.skipSpace()
+	if p.sep == ',' {
+		p.skipSpace()
+	}
 	var value []byte
-	if p.at < len(p.text) && p.text[p.at] == '#' {
+	if p.sep == ',' && p.at < len(p.text) && p.text[p.at] == '#' {
 		value, err = p.hexValue()
 	} else {
 		var text string
@@ -313,7 +316,7 @@ func (p *dnParser) textValue() (string, error) {
 		p.at++
 		if c != '\\' {
 			v = append(v, c)
-			if c != ' ' {
+			if c != ' ' || p.sep == '/' {
 				keep = len(v)
 			}
 			continue
@@ -331,12 +334,13 @@ func (p *dnParser) textValue() (string, error) {
 	return string(v[:keep]), nil
 }
 
-// escaped reads what follows a backslash: two hex digits or one character.
+// escaped reads what follows a backslash: one character, or in the form of RFC
+// 4514 two hex digits. OpenSSL knows no hex.
 func (p *dnParser) escaped() (byte, error) {
 	if p.at == len(p.text) {
 		return 0, errors.New("nothing follows the last \"\\\"")
 	}
-	if p.at+2 <= len(p.text) {
+	if p.sep == ',' && p.at+2 <= len(p.text) {
 		if h, err := hex.DecodeString(p.text[p.at : p.at+2]); err == nil {
 			p.at += 2
 			return h[0], nil
