@@ -1,0 +1,68 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"cmp-batch/spool"
+)
+
+var (
+	errNotOurs = errors.New("not a database of cmp-batch")
+	errClosed  = errors.New("the database is closed")
+)
+
+// explain says what a person can do about err, and marks what repeating will
+// not mend. Where nothing is marked, nothing was stored and the call may be
+// repeated.
+func (s *Store) explain(ctx context.Context, doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, sqlite3.INTERRUPT) && ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", doing, context.Cause(ctx))
+	}
+	var code sqlite3.ErrorCode
+	hint := ""
+	permanent := false
+	if errors.As(err, &code) {
+		switch code {
+		case sqlite3.BUSY, sqlite3.LOCKED:
+			hint = " (another process is writing to it for long)"
+		case sqlite3.FULL:
+			hint = " (the disk is full: make room; nothing was stored)"
+		case sqlite3.CORRUPT, sqlite3.NOTADB:
+			hint = " (the file is damaged: stop all programs that use it and restore a backup)"
+			permanent = true
+		case sqlite3.READONLY, sqlite3.PERM, sqlite3.AUTH, sqlite3.CANTOPEN:
+			hint = " (it must be writable, and its directory too)"
+		}
+	}
+	err = fmt.Errorf("%s: database %s: %w%s", doing, s.path, err, hint)
+	if permanent {
+		return spool.Permanent(err)
+	}
+	return err
+}
+
+// certain tells whether a failed COMMIT is known to have stored nothing. A
+// write that did not complete leaves no valid commit frame; but where the sync
+// failed, or a write in an unknown place, the frame may be on the disk.
+func certain(err error) bool {
+	var code sqlite3.ErrorCode
+	if !errors.As(err, &code) {
+		return false
+	}
+	switch code {
+	case sqlite3.BUSY, sqlite3.FULL, sqlite3.INTERRUPT, sqlite3.CONSTRAINT:
+		return true
+	}
+	return false
+}
+
+func damaged(what string, id any) error {
+	return spool.Permanent(fmt.Errorf("record of %s %v is damaged: restore a backup of the database", what, id))
+}

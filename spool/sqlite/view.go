@@ -1,0 +1,290 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"strings"
+	"time"
+
+	"cmp-batch/cmpcore"
+)
+
+// view answers from the newest committed state. Each answer is a read of its
+// own: that keeps the write-ahead log free to be used again from its start.
+type view struct{ s *Store }
+
+var _ cmpcore.View = view{}
+
+// View gives the view of committed state.
+func (s *Store) View() cmpcore.View { return view{s} }
+
+func (v view) Transaction(ctx context.Context, key cmpcore.TransactionKey) (*cmpcore.Transaction, error) {
+	c, err := v.s.readers.get(ctx)
+	if err != nil {
+		return nil, v.s.explain(ctx, "read transaction", err)
+	}
+	t, err := findTransaction(c, key)
+	v.s.readers.put(c)
+	if err != nil {
+		return nil, v.s.explain(ctx, "read transaction", err)
+	}
+	return t, nil
+}
+
+func findTransaction(c *conn, key cmpcore.TransactionKey) (t *cmpcore.Transaction, err error) {
+	k1, k2 := transactionKey(&key)
+	q := c.q(qTransaction).int(k1).int(k2)
+	if q.next() {
+		_, t, err = scanTransaction(q)
+	}
+	if e := q.done(); e != nil {
+		return nil, e
+	}
+	return t, err
+}
+
+// scanTransaction reads a row of transactionColumns.
+func scanTransaction(q *stmt) (id int64, t *cmpcore.Transaction, err error) {
+	id = q.ColumnInt64(0)
+	t = &cmpcore.Transaction{
+		Key:     keyOf(q.ColumnInt64(1), q.ColumnInt64(2)),
+		Version: q.ColumnInt64(3),
+		State:   cmpcore.TransactionState(q.ColumnInt64(4)),
+	}
+	if !readTransaction(t, q.copyBlob(5)) {
+		return 0, nil, damaged("transaction", id)
+	}
+	return id, t, nil
+}
+
+func (v view) Message(ctx context.Context, h cmpcore.Hash) ([]byte, error) {
+	c, err := v.s.readers.get(ctx)
+	if err != nil {
+		return nil, v.s.explain(ctx, "read message", err)
+	}
+	defer v.s.readers.put(c)
+	id, _, err := findMessage(c, &h)
+	if err != nil || id == 0 {
+		return nil, v.s.explain(ctx, "read message", err)
+	}
+	var der []byte
+	q := c.q(qRequest).int(id)
+	if q.next() {
+		der = q.copyBlob(0)
+	}
+	if err := q.done(); err != nil {
+		return nil, v.s.explain(ctx, "read message", err)
+	}
+	return der, nil
+}
+
+// findMessage gives id 0 where there is none.
+func findMessage(c *conn, h *cmpcore.Hash) (id int64, d cmpcore.Disposition, err error) {
+	h1, rest := hashKey(h)
+	q := c.q(qMessageOfHash).int(h1).blob(rest)
+	if q.next() {
+		id, d = q.ColumnInt64(0), cmpcore.Disposition(q.ColumnInt64(1))
+	}
+	return id, d, q.done()
+}
+
+func (v view) Certificate(ctx context.Context, serial []byte) (*cmpcore.Certificate, error) {
+	c, err := v.s.readers.get(ctx)
+	if err != nil {
+		return nil, v.s.explain(ctx, "read certificate", err)
+	}
+	cert, err := findCertificate(c, serial)
+	v.s.readers.put(c)
+	if err != nil {
+		return nil, v.s.explain(ctx, "read certificate", err)
+	}
+	return cert, nil
+}
+
+func findCertificate(c *conn, serial []byte) (cert *cmpcore.Certificate, err error) {
+	q := c.q(qCertificate).blob(serial)
+	if q.next() {
+		_, cert, err = scanCertificate(q, nil)
+	}
+	if e := q.done(); e != nil {
+		return nil, e
+	}
+	return cert, err
+}
+
+// scanCertificate reads a row of certificateColumns. Where match says no, the
+// DER is not read and the result is nil.
+func scanCertificate(q *stmt, match func(*cmpcore.Certificate) bool) (id int64, c *cmpcore.Certificate, err error) {
+	id = q.ColumnInt64(0)
+	c = &cmpcore.Certificate{
+		Serial:   q.copyBlob(1),
+		Version:  q.ColumnInt64(2),
+		Status:   cmpcore.CertStatus(q.ColumnInt64(3)),
+		NotAfter: fromMicros(q.ColumnInt64(4)),
+		Reason:   int(q.ColumnInt64(6)),
+	}
+	if !q.isNull(5) {
+		c.RevokedAt = fromMicros(q.ColumnInt64(5))
+	}
+	if !q.isNull(7) {
+		c.InvalidityDate = fromMicros(q.ColumnInt64(7))
+	}
+	if !readCertificate(c, q.copyBlob(8)) {
+		return 0, nil, damaged("certificate", id)
+	}
+	if match != nil && !match(c) {
+		return id, nil, nil
+	}
+	c.DER = q.copyBlob(9)
+	return id, c, nil
+}
+
+func (v view) CertificatesOfKey(ctx context.Context, keyID [20]byte, limit int) ([]*cmpcore.Certificate, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	c, err := v.s.readers.get(ctx)
+	if err != nil {
+		return nil, v.s.explain(ctx, "read certificates of a key", err)
+	}
+	defer v.s.readers.put(c)
+	var list []*cmpcore.Certificate
+	same := func(c *cmpcore.Certificate) bool { return c.KeyID == keyID }
+	q := c.q(qCertificatesOfKey).int(keyIDKey(&keyID))
+	for len(list) < limit && q.next() {
+		_, cert, e := scanCertificate(q, same)
+		if e != nil {
+			err = e
+			break
+		}
+		if cert != nil {
+			list = append(list, cert)
+		}
+	}
+	if e := q.done(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return nil, v.s.explain(ctx, "read certificates of a key", err)
+	}
+	return list, nil
+}
+
+func (v view) Secret(ctx context.Context, ref string) (*cmpcore.Secret, error) {
+	c, err := v.s.readers.get(ctx)
+	if err != nil {
+		return nil, v.s.explain(ctx, "read secret", err)
+	}
+	var secret *cmpcore.Secret
+	q := c.q(qSecret).blob([]byte(ref))
+	if q.next() {
+		secret = scanSecret(q)
+	}
+	err = q.done()
+	v.s.readers.put(c)
+	if err != nil {
+		return nil, v.s.explain(ctx, "read secret", err)
+	}
+	return secret, nil
+}
+
+// scanSecret reads a row of secretColumns.
+func scanSecret(q *stmt) *cmpcore.Secret {
+	s := &cmpcore.Secret{
+		Ref:     string(q.ColumnRawBlob(0)),
+		Version: q.ColumnInt64(1),
+		Created: fromMicros(q.ColumnInt64(2)),
+		MaxUses: q.ColumnInt64(4),
+		Used:    q.ColumnInt64(5),
+		Rule:    q.ColumnText(6),
+		Sealed:  q.copyBlob(8),
+	}
+	if !q.isNull(3) {
+		s.Expires = fromMicros(q.ColumnInt64(3))
+	}
+	if bodies := q.ColumnText(7); bodies != "" {
+		s.Bodies = strings.Split(bodies, ",")
+	}
+	return s
+}
+
+func (v view) CRL(ctx context.Context) (*cmpcore.CRL, error) {
+	c, err := v.s.readers.get(ctx)
+	if err != nil {
+		return nil, v.s.explain(ctx, "read CRL", err)
+	}
+	defer v.s.readers.put(c)
+	var crl *cmpcore.CRL
+	q := c.q(qCRL)
+	if q.next() {
+		crl = &cmpcore.CRL{
+			Number:     q.ColumnInt64(0),
+			ThisUpdate: fromMicros(q.ColumnInt64(1)),
+			NextUpdate: fromMicros(q.ColumnInt64(2)),
+			DER:        q.copyBlob(3),
+		}
+	}
+	if err := q.done(); err != nil {
+		return nil, v.s.explain(ctx, "read CRL", err)
+	}
+	return crl, nil
+}
+
+// Revoked reads in pieces, so that no connection is lent and no old state is
+// kept alive while the caller works. A certificate that is revoked meanwhile is
+// there or not; none is there twice.
+func (v view) Revoked(ctx context.Context, since time.Time) iter.Seq2[*cmpcore.Certificate, error] {
+	const page = 1024
+	return func(yield func(*cmpcore.Certificate, error) bool) {
+		var last []byte
+		for {
+			list, err := v.revokedAfter(ctx, last, since, page)
+			if err != nil {
+				yield(nil, fmt.Errorf("read revoked certificates: %w", err))
+				return
+			}
+			for _, c := range list {
+				if !yield(c, nil) {
+					return
+				}
+			}
+			if len(list) < page {
+				return
+			}
+			last = list[len(list)-1].Serial
+		}
+	}
+}
+
+func (v view) revokedAfter(ctx context.Context, last []byte, since time.Time, limit int64) ([]*cmpcore.Certificate, error) {
+	c, err := v.s.readers.get(ctx)
+	if err != nil {
+		return nil, v.s.explain(ctx, "read", err)
+	}
+	defer v.s.readers.put(c)
+	from := int64(math.MinInt64)
+	if !since.IsZero() {
+		from = micros(since)
+	}
+	var list []*cmpcore.Certificate
+	q := c.q(qRevoked).int(int64(len(last))).blob(last).int(from).int(limit)
+	for q.next() {
+		cert := &cmpcore.Certificate{
+			Serial:   q.copyBlob(0),
+			Version:  q.ColumnInt64(1),
+			Status:   cmpcore.CertStatus(q.ColumnInt64(2)),
+			NotAfter: fromMicros(q.ColumnInt64(3)),
+			Reason:   int(q.ColumnInt64(5)),
+		}
+		if !q.isNull(4) {
+			cert.RevokedAt = fromMicros(q.ColumnInt64(4))
+		}
+		if !q.isNull(6) {
+			cert.InvalidityDate = fromMicros(q.ColumnInt64(6))
+		}
+		list = append(list, cert)
+	}
+	return list, v.s.explain(ctx, "read", q.done())
+}
