@@ -1,0 +1,244 @@
+package configs
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"cmp-batch/cmpcore/alg"
+	"cmp-batch/cmpcore/cmp"
+)
+
+// bodies are the messages that a rule may be about, in the order of people.
+var bodies = []struct {
+	name string
+	body cmp.BodyType
+}{
+	{"ir", cmp.TypeIR}, {"cr", cmp.TypeCR}, {"p10cr", cmp.TypeP10CR},
+	{"kur", cmp.TypeKUR}, {"rr", cmp.TypeRR}, {"genm", cmp.TypeGenM},
+}
+
+func bodyNames() []string {
+	var names []string
+	for _, b := range bodies {
+		names = append(names, b.name)
+	}
+	return names
+}
+
+func (r *reader) rules(w *written, dir string) []Rule {
+	if len(w.Rules) == 0 {
+		r.fault("rules", "there are none, and nothing is issued without a rule; write at least one")
+		return nil
+	}
+	var profiles []string
+	for name := range w.Profiles {
+		profiles = append(profiles, name)
+	}
+	slices.Sort(profiles)
+	seen := map[string]int{}
+	rules := make([]Rule, len(w.Rules))
+	for i := range w.Rules {
+		at := index("rules", i)
+		r.uniqueName(at, w.Rules[i].Name, seen, i)
+		rules[i] = r.rule(at, &w.Rules[i], profiles, dir)
+	}
+	return rules
+}
+
+// uniqueName checks the name of an element of a list.
+func (r *reader) uniqueName(at, name string, seen map[string]int, i int) {
+	path := child(at, "name")
+	switch j, twice := seen[name]; {
+	case name == "":
+		r.missing(path, "a name that logs can use")
+	case !nameRule.MatchString(name):
+		r.fault(path, "%q is not a name: %s", clip(name), nameHint)
+	case twice:
+		r.fault(path, "%q is the name of %s already", name, index(parent(at), j))
+	default:
+		seen[name] = i
+	}
+}
+
+func (r *reader) rule(at string, w *writtenRule, profiles []string, dir string) Rule {
+	out := Rule{
+		Name: w.Name, Profiles: w.Profile, KeyTypes: w.KeyTypes, Own: w.Own, RAVerified: w.RAVerified,
+		SameKey: w.Update.SameKey, ChangeNames: w.Update.ChangeNames, RevokeAny: w.Revoke.Any,
+		Approval: r.word(child(at, "approval"), w.Approval, "none", "required") == 1,
+		Subjects: r.subjects(child(at, "subjects"), w.Subjects),
+	}
+	r.who(&out, child(at, "who"), &w.Who, dir)
+	for i, k := range w.KeyTypes {
+		r.keyType(index(child(at, "key_types"), i), k)
+	}
+	if len(w.May) == 0 {
+		r.missing(child(at, "may"), "what they may send, such as [ir, p10cr]")
+	}
+	r.words(child(at, "may"), w.May, "a body type", bodyNames())
+	for _, b := range bodies {
+		if slices.Contains(w.May, b.name) {
+			out.May = append(out.May, b.body)
+		}
+	}
+	if len(out.May) == 0 {
+		return out // what follows would speak of what the rule does not say
+	}
+	r.profileNames(child(at, "profile"), &out, profiles)
+	r.uselessKeys(at, &out)
+	return out
+}
+
+func (r *Rule) may(b ...cmp.BodyType) bool {
+	return slices.ContainsFunc(b, func(b cmp.BodyType) bool { return slices.Contains(r.May, b) })
+}
+
+func (r *Rule) issues() bool {
+	return r.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeP10CR, cmp.TypeKUR)
+}
+
+func (r *reader) who(out *Rule, at string, w *writtenWho, dir string) {
+	secret, certificate := child(at, "secret"), child(at, "certificate")
+	switch {
+	case r.has(secret) && r.has(certificate):
+		r.fault(at, "one of secret and certificate; write a rule for each")
+	case r.has(certificate):
+		out.Certificate = r.holder(certificate, w.Certificate, dir)
+	case !r.has(secret):
+		r.fault(at, `nobody is named; write who: {secret: "*"} or who: {certificate: {issued_by: self}}`)
+	case len(w.Secret) == 0:
+		r.fault(secret, `the list is empty; write "*" for any registered secret`)
+	}
+	for i, s := range w.Secret {
+		g, err := newGlob(s)
+		if s == "" || err != nil {
+			r.fault(r.element(secret, i), `%q is no pattern of references; write "*" for any`, clip(s))
+		}
+		out.Secret = append(out.Secret, g)
+	}
+}
+
+// element is the path of an element of a list that may be written as its only
+// element.
+func (r *reader) element(path string, i int) string {
+	if at := index(path, i); r.has(at) {
+		return at
+	}
+	return path
+}
+
+func (r *reader) holder(at string, w *writtenHolder, dir string) *Holder {
+	if w == nil {
+		return nil
+	}
+	h := &Holder{Subjects: r.subjects(child(at, "subject"), w.Subject)}
+	issuedBy := child(at, "issued_by")
+	if len(w.IssuedBy) == 0 {
+		r.missing(issuedBy, "issued_by: self, or a PEM file with certificates")
+	}
+	for i, s := range w.IssuedBy {
+		if s == "self" {
+			h.IssuedHere = true
+			continue
+		}
+		h.Files = append(h.Files, r.path(dir, r.element(issuedBy, i), s, "self, or a PEM file with certificates"))
+	}
+	return h
+}
+
+func (r *reader) subjects(path string, texts oneOrMore) []Subject {
+	var list []Subject
+	for i, text := range texts {
+		s, err := newSubject(text)
+		if err != nil {
+			r.fault(r.element(path, i), "%v", err)
+			continue
+		}
+		list = append(list, s)
+	}
+	if len(texts) == 0 && r.has(path) {
+		r.fault(path, `the list is empty; remove the key, or write "*" for any subject`)
+	}
+	return list
+}
+
+// keyType checks the exact name of a type of key. RSA keys have any size.
+func (r *reader) keyType(path, s string) {
+	known := append(alg.KeyTypes(), "x25519")
+	if slices.Contains(known, s) {
+		return
+	}
+	for _, family := range []string{"rsa-pss-", "rsa-"} {
+		digits, ok := strings.CutPrefix(s, family)
+		if !ok {
+			continue
+		}
+		if n, err := strconv.Atoi(digits); err == nil && strconv.Itoa(n) == digits && n >= alg.MinRSABits && n <= alg.MaxRSABits {
+			return
+		}
+		if strings.ContainsAny(digits, "+.") {
+			r.fault(path, "%q is a range, which is for profiles; list the sizes here, such as rsa-2048, rsa-3072", clip(s))
+			return
+		}
+	}
+	r.fault(path, "%q is no type of key; %s", clip(s), oneOf(s, known))
+}
+
+func (r *reader) profileNames(path string, out *Rule, profiles []string) {
+	switch {
+	case !out.issues() && r.has(path):
+		r.fault(path, "none of may brings a certificate; remove the key")
+	case out.issues() && len(out.Profiles) == 0:
+		r.missing(path, "the name of a profile; "+oneOf("", profiles))
+	}
+	for i, p := range out.Profiles {
+		at := r.element(path, i)
+		switch {
+		case !slices.Contains(profiles, p):
+			r.fault(at, "%q is not a profile; %s", clip(p), oneOf(p, profiles))
+		case slices.Contains(out.Profiles[:i], p):
+			r.fault(at, "%q is there twice", clip(p))
+		}
+	}
+}
+
+// uselessKeys reports settings that the rest of the rule leaves without effect,
+// or turns into a door.
+func (r *reader) uselessKeys(at string, out *Rule) {
+	useless := func(key string, when bool, why string) {
+		if path := child(at, key); when && r.has(path) {
+			r.fault(path, "%s; remove the key", why)
+		}
+	}
+	useless("subjects", !out.issues(), "none of may brings a certificate")
+	useless("key_types", !out.issues(), "none of may brings a certificate")
+	useless("update", !out.may(cmp.TypeKUR), "kur is not in may")
+	useless("revoke", !out.may(cmp.TypeRR), "rr is not in may")
+	if out.Own && out.Certificate == nil && len(out.Secret) > 0 {
+		useless("own", true, "a holder of a secret has no certificate of its own")
+	}
+	if out.Own && out.RevokeAny {
+		r.fault(child(at, "revoke.any"), "own allows the own certificate only; remove one of both")
+	}
+	if out.Own && out.ChangeNames {
+		r.fault(child(at, "update.change_names"), "own allows the own names only; remove one of both")
+	}
+	if out.Own && out.RAVerified {
+		r.fault(child(at, "ra_verified"), "own allows the own names only, which no registration authority asks for; remove one of both")
+	}
+	if out.Approval && !out.issues() {
+		r.fault(child(at, "approval"), "only requests for certificates can wait; none of may is one")
+	}
+	if out.RAVerified && !out.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR) {
+		r.fault(child(at, "ra_verified"), "it is about ir, cr and kur; none is in may")
+	}
+	if h := out.Certificate; h != nil && h.IssuedHere && len(h.Subjects) == 0 {
+		const everybody = "every holder of a certificate of this CA would be %s; say who is, by who.certificate.subject"
+		if out.RAVerified {
+			r.fault(child(at, "ra_verified"), everybody, "a registration authority")
+		}
+		if out.RevokeAny {
+			r.fault(child(at, "revoke.any"), everybody, "free to revoke any other")
+		}
+	}
+}

@@ -1,0 +1,370 @@
+package configs
+
+import "cmp-batch/cmpcore/issuance"
+
+// The structs of this file are the configuration as it is written. Their
+// comments are the reference: docs/configuration.md is made from them, and a
+// test keeps it in step. What follows from the settings is in settings.go.
+
+// written is the whole file. Relative paths in it are relative to its folder.
+// Lengths of time are written as 30d, 12h, 90m or 1d12h, where d is 24 hours and
+// y is 365 days. Sizes are written as 1MiB, 64KiB or in octets.
+type written struct {
+	// The form of this file. It is 1. Required.
+	Version int `yaml:"version"`
+	// The certification authority: its certificate and key. Required.
+	CA writtenCA `yaml:"ca"`
+	// What protects the registered shared secrets in the store. Where it is
+	// left out, the passphrase of the CA's key does.
+	Vault writtenPassphrase `yaml:"vault"`
+	// Where everything is kept that must survive. Required.
+	Store writtenStore `yaml:"store"`
+	// Certificate profiles by name: what the certificates look like.
+	Profiles map[string]issuance.ProfileConfig `yaml:"profiles"`
+	// Who may ask for what. The first rule that matches the requester and the
+	// kind of message decides; where none does, the request is refused. Required.
+	Rules []writtenRule `yaml:"rules"`
+	// Policies by name: how a channel speaks the protocol. One named standard
+	// exists in any case, with the defaults below.
+	Policies map[string]writtenPolicy `yaml:"policies"`
+	// The places where messages come in and answers go out.
+	Channels []writtenChannel `yaml:"channels"`
+	// The command `process`, which works on one medium.
+	Process writtenProcess `yaml:"process"`
+	// Certificate revocation lists.
+	CRL writtenCRL `yaml:"crl"`
+	// What a message may cost before it is refused.
+	Limits writtenLimits `yaml:"limits"`
+	// How many messages are worked on at a time.
+	Batch writtenBatch `yaml:"batch"`
+	// What is logged, and how.
+	Log writtenLog `yaml:"log"`
+	// Numbers for monitoring.
+	Metrics writtenMetrics `yaml:"metrics"`
+}
+
+// writtenPassphrase is where a passphrase comes from: one of the three, or
+// none where the key is not encrypted.
+type writtenPassphrase struct {
+	// File whose first line is the passphrase.
+	PassphraseFile string `yaml:"passphrase_file"`
+	// Environment variable that holds the passphrase.
+	PassphraseEnv string `yaml:"passphrase_env"`
+	// Ask for the passphrase on the terminal at each start.
+	PassphrasePrompt bool `yaml:"passphrase_prompt"`
+}
+
+// writtenCA is the certification authority.
+type writtenCA struct {
+	// The CA's certificate, PEM or DER. Required.
+	Certificate string `yaml:"certificate"`
+	// The certificates above it, PEM, in order and up to the root. A root has none.
+	Chain string `yaml:"chain"`
+	// The CA's private key: PKCS#8, encrypted or not. Required.
+	Key string `yaml:"key"`
+	// File whose first line is the passphrase of the key.
+	PassphraseFile string `yaml:"passphrase_file"`
+	// Environment variable that holds the passphrase of the key.
+	PassphraseEnv string `yaml:"passphrase_env"`
+	// Ask for the passphrase of the key on the terminal at each start.
+	PassphrasePrompt bool `yaml:"passphrase_prompt"`
+	// Signature algorithm of certificates and CRLs, such as ecdsa-sha384 or
+	// rsa-pss-sha256. Left out, it follows from the key.
+	Signature string `yaml:"signature"`
+	// A certificate and key of their own for the protection of answers. Left
+	// out, the CA's own protect them.
+	Protection *writtenProtection `yaml:"protection"`
+}
+
+// writtenProtection is the certificate and key that protect answers.
+type writtenProtection struct {
+	// The certificate, PEM or DER; its key usage, if any, has digitalSignature. Required.
+	Certificate string `yaml:"certificate"`
+	// The certificates above it, PEM, where they are not the CA's and its chain.
+	Chain string `yaml:"chain"`
+	// The private key: PKCS#8, encrypted or not. Required.
+	Key string `yaml:"key"`
+	// File whose first line is the passphrase of the key.
+	PassphraseFile string `yaml:"passphrase_file"`
+	// Environment variable that holds the passphrase of the key.
+	PassphraseEnv string `yaml:"passphrase_env"`
+	// Ask for the passphrase of the key on the terminal at each start.
+	PassphrasePrompt bool `yaml:"passphrase_prompt"`
+	// Signature algorithm of answers. Left out, it follows from the key.
+	Signature string `yaml:"signature"`
+}
+
+// writtenStore is where state is kept.
+type writtenStore struct {
+	// SQLite database file; it is made where it does not exist. Required.
+	SQLite string `yaml:"sqlite"`
+}
+
+// writtenRule is about what somebody may ask for.
+type writtenRule struct {
+	// Name of the rule, for logs and for secrets that are limited to it. Required.
+	Name string `yaml:"name"`
+	// Whom the rule is about. Required.
+	Who writtenWho `yaml:"who"`
+	// The messages they may send: ir, cr and p10cr (new certificates), kur
+	// (update), rr (revocation), genm (questions). What follows from them
+	// (certConf, pollReq, error) needs no mention. Required.
+	May []string `yaml:"may"`
+	// Name of the certificate profile, or a list: the first is the default and
+	// requests may choose among the others by certProfile. Required for all of
+	// may that brings certificates.
+	Profile oneOrMore `yaml:"profile"`
+	// Patterns of subjects, one of which the requested subject must match. Left
+	// out, the profile alone decides. A pattern lists attributes in any order,
+	// with * for any text: "CN=sensor-*,O=Example". The subject must have these
+	// and no others, except where an element of its own is *: "O=Example,*".
+	// Case does not count. Put quotes around patterns.
+	Subjects oneOrMore `yaml:"subjects"`
+	// Types of key that may be certified, such as ecdsa-p256 or rsa-3072, out of
+	// those that the profile allows. Left out, the profile alone decides.
+	KeyTypes []string `yaml:"key_types"`
+	// Only for holders of certificates: names of a new certificate must be
+	// those of the certificate that signs, and only it may be updated or revoked.
+	Own bool `yaml:"own"`
+	// `required` makes requests for certificates wait until a person has
+	// approved them (`queue approve`); `none` does not.
+	Approval string `yaml:"approval"`
+	// The requester is a registration authority: it may vouch that the holder
+	// has the private key (raVerified), for names that are not its own.
+	RAVerified bool `yaml:"ra_verified"`
+	// What an update (kur) may change.
+	Update writtenUpdate `yaml:"update"`
+	// What may be revoked (rr).
+	Revoke writtenRevoke `yaml:"revoke"`
+}
+
+func (r *writtenRule) defaults() { r.Approval = "none" }
+
+// writtenWho is about requesters. Exactly one key is there.
+type writtenWho struct {
+	// Holders of a registered shared secret: a pattern of its reference, or a
+	// list. * stands for any text, ? for one character.
+	Secret oneOrMore `yaml:"secret"`
+	// Holders of certificates.
+	Certificate *writtenHolder `yaml:"certificate"`
+}
+
+// writtenHolder is about holders of certificates.
+type writtenHolder struct {
+	// `self` for certificates of this CA, or a PEM file with CA certificates to
+	// which the signer's must chain, or with the very certificates that may
+	// sign. Also a list of these. Required.
+	IssuedBy oneOrMore `yaml:"issued_by"`
+	// Patterns of subjects as in rules.subjects, one of which the subject of
+	// the signer's certificate must match.
+	Subject oneOrMore `yaml:"subject"`
+}
+
+// writtenUpdate is what kur may do.
+type writtenUpdate struct {
+	// The new certificate may be for the same key.
+	SameKey bool `yaml:"same_key"`
+	// The new certificate may have another subject and other alternative names.
+	ChangeNames bool `yaml:"change_names"`
+}
+
+// writtenRevoke is what rr may do.
+type writtenRevoke struct {
+	// Any certificate of this CA may be revoked, not just the one that signs.
+	Any bool `yaml:"any"`
+}
+
+// writtenPolicy is how a channel speaks the protocol.
+type writtenPolicy struct {
+	// `rfc9810` takes all that CMP can say; `rfc9483` also wants what the
+	// lightweight profile demands, such as one certificate a message.
+	Protocol string `yaml:"protocol"`
+	// How far messageTime may be from now, either way. 0: it is not looked at.
+	MessageTimeWindow string `yaml:"message_time_window"`
+	// Refuse messages without messageTime.
+	RequireMessageTime bool `yaml:"require_message_time"`
+	// Grant implicitConfirm to those who ask: no certConf, one trip less.
+	ImplicitConfirm bool `yaml:"implicit_confirm"`
+	// How long a certificate waits for its certConf.
+	ConfirmWait string `yaml:"confirm_wait"`
+	// What becomes of a certificate whose certConf did not come in time:
+	// `revoke` or `keep`.
+	OnConfirmTimeout string `yaml:"on_confirm_timeout"`
+	// How long a request may wait for a person.
+	TransactionLife string `yaml:"transaction_life"`
+	// What those who wait for a person get: `poll` answers "waiting", and they
+	// ask again; `hold` answers nothing until there is a decision.
+	Waiting string `yaml:"waiting"`
+	// How long they are told to wait before they ask again.
+	PollInterval string `yaml:"poll_interval"`
+	// Which nonce the final answer after polling repeats: that of the `first`
+	// request, as RFC 9483 has it, or of the `last` pollReq, as OpenSSL 3.0 wants.
+	PollNonce string `yaml:"poll_nonce"`
+	// Send the root certificate along in extraCerts.
+	ExtraCertsRoot bool `yaml:"extra_certs_root"`
+	// Deviations of peers that are accepted: mac-sender (under a shared secret
+	// the sender may be any name), any-recipient, no-sender-nonce (missing or
+	// short), short-transactionid, p10cr-id-zero (certConf after p10cr with 0
+	// and not -1), first-recip-nonce (one in a first request), no-sender-kid,
+	// pop-form (a template without subject with the usual proof of possession).
+	Tolerate []string `yaml:"tolerate"`
+	// Give no answer at all to messages whose protection is not good.
+	SilentToStrangers bool `yaml:"silent_to_strangers"`
+	// The most requests, revocations or questions in one message.
+	MaxRequests int `yaml:"max_requests"`
+	// What is accepted of protection by shared secrets.
+	MAC writtenMAC `yaml:"mac"`
+	// What is accepted of protection by signature.
+	Signatures writtenSignatures `yaml:"signatures"`
+}
+
+func (p *writtenPolicy) defaults() {
+	p.Protocol = "rfc9810"
+	p.MessageTimeWindow = "0"
+	p.ImplicitConfirm = true
+	p.ConfirmWait = "30d"
+	p.OnConfirmTimeout = "revoke"
+	p.TransactionLife = "90d"
+	p.Waiting = "poll"
+	p.PollInterval = "1h"
+	p.PollNonce = "first"
+	p.ExtraCertsRoot = true
+	p.Tolerate = []string{"mac-sender", "any-recipient", "p10cr-id-zero", "pop-form"} // OpenSSL needs these
+	p.MaxRequests = 1000
+}
+
+// writtenMAC is what is accepted of protection by shared secrets.
+type writtenMAC struct {
+	// Algorithms accepted: pbm, pbmac1. Left out, all.
+	Algorithms []string `yaml:"algorithms"`
+	// Fewest iterations. An unconfigured OpenSSL 3.0 has 500.
+	MinIterations int `yaml:"min_iterations"`
+	// Most iterations of pbm: what a stranger can make the CA compute.
+	MaxIterations int `yaml:"max_iterations"`
+	// Most iterations of pbmac1, which are cheaper.
+	MaxPBMAC1Iterations int `yaml:"max_pbmac1_iterations"`
+	// Shortest salt, in octets.
+	MinSalt int `yaml:"min_salt"`
+	// Accept SHA-1 as the one-way function of pbm, which old clients have.
+	AllowSHA1 bool `yaml:"allow_sha1"`
+	// Accept HMAC-SHA1, which no attack on SHA-1 reaches. An unconfigured
+	// OpenSSL 3.0 uses it.
+	AllowHMACSHA1 bool `yaml:"allow_hmac_sha1"`
+}
+
+func (m *writtenMAC) defaults() {
+	m.MinIterations, m.MaxIterations, m.MaxPBMAC1Iterations = 100, 100_000, 1_000_000
+	m.MinSalt = 8
+	m.AllowHMACSHA1 = true
+}
+
+// writtenSignatures is what is accepted of protection by signature.
+type writtenSignatures struct {
+	// Algorithms accepted, such as ecdsa-sha256. Left out, all that are not weak.
+	Algorithms []string `yaml:"algorithms"`
+	// Weak algorithms accepted besides, such as rsa-sha1.
+	Weak []string `yaml:"weak"`
+}
+
+// writtenChannel is a place where messages come in and answers go out.
+type writtenChannel struct {
+	// Name of the channel, for logs and metrics. Required.
+	Name string `yaml:"name"`
+	// Name of the policy.
+	Policy string `yaml:"policy"`
+	// The channel is a pair of folders. Required.
+	Dir *writtenDir `yaml:"dir"`
+}
+
+func (c *writtenChannel) defaults() { c.Policy = standardPolicy }
+
+// writtenDir is a channel of folders. Files are requests, one a file; the answer
+// has the same name. All folders of all channels differ.
+type writtenDir struct {
+	// Folder where requests arrive. Required.
+	In string `yaml:"in"`
+	// Folder for answers. Required.
+	Out string `yaml:"out"`
+	// Folder where requests go when their answer is there. Required, or delete.
+	Archive string `yaml:"archive"`
+	// Delete requests when their answer is there, in place of an archive.
+	Delete bool `yaml:"delete"`
+	// Folder for what is no request, with the reason beside it. Required.
+	Failed string `yaml:"failed"`
+	// A file that is still not whole after this time goes to failed. 0: never.
+	StaleAfter string `yaml:"stale_after"`
+	// Endings of the names of requests; other files are left alone.
+	Suffixes []string `yaml:"suffixes"`
+}
+
+func (d *writtenDir) defaults() {
+	d.StaleAfter, d.Suffixes = "1h", []string{".pki"}
+}
+
+// writtenProcess is the command `process`.
+type writtenProcess struct {
+	// Name of the policy.
+	Policy string `yaml:"policy"`
+}
+
+func (p *writtenProcess) defaults() { p.Policy = standardPolicy }
+
+// writtenCRL is about certificate revocation lists.
+type writtenCRL struct {
+	// File that always holds the newest CRL, as DER. Left out, CRLs are in the
+	// store only.
+	File string `yaml:"file"`
+	// How often a new CRL is made. 0: only by hand or after revocations.
+	Every string `yaml:"every"`
+	// How long a CRL is valid: from thisUpdate to nextUpdate. Longer than
+	// every, so that a late medium still brings a valid one.
+	Lifetime string `yaml:"lifetime"`
+	// Make a new CRL after each batch that revokes something.
+	OnRevoke bool `yaml:"on_revoke"`
+}
+
+func (c *writtenCRL) defaults() { c.Every, c.Lifetime, c.OnRevoke = "7d", "14d", true }
+
+// writtenLimits is what a message may have before anything is computed.
+type writtenLimits struct {
+	// Largest message.
+	MessageSize string `yaml:"message_size"`
+	// Most DER elements in a message.
+	Elements int `yaml:"elements"`
+	// Deepest nesting of DER elements.
+	Depth int `yaml:"depth"`
+}
+
+func (l *writtenLimits) defaults() { l.MessageSize, l.Elements, l.Depth = "1MiB", 100_000, 64 }
+
+// writtenBatch is about batches: what becomes durable in one transaction.
+type writtenBatch struct {
+	// Most messages of one batch.
+	Size int `yaml:"size"`
+	// How many are computed at a time. 0: one for each processor.
+	Workers int `yaml:"workers"`
+	// How often channels are looked at in any case; notifications of the
+	// system only shorten the wait.
+	ScanEvery string `yaml:"scan_every"`
+}
+
+func (b *writtenBatch) defaults() { b.Size, b.ScanEvery = 512, "5s" }
+
+// writtenLog is about the log on stderr.
+type writtenLog struct {
+	// Least level: debug, info, warn or error.
+	Level string `yaml:"level"`
+	// `text` or `json`. The flag --log-format overrides it.
+	Format string `yaml:"format"`
+}
+
+func (l *writtenLog) defaults() { l.Level, l.Format = "info", "text" }
+
+// writtenMetrics is about monitoring. Both are off where they are left out.
+type writtenMetrics struct {
+	// Address for Prometheus to fetch /metrics from, such as 127.0.0.1:9464.
+	Listen string `yaml:"listen"`
+	// File rewritten after each batch, for the textfile collector of a host
+	// that no network reaches. It ends in .prom.
+	Textfile string `yaml:"textfile"`
+}
