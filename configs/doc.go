@@ -11,7 +11,7 @@
 //
 // What the file looks like is written once, in the structs of written.go: keys,
 // meanings and defaults. docs/configuration.md is made from them. [Default]
-// writes the file of a fresh CA and [Examples] holds commented ones.
+// writes the file of a fresh CA; [ExampleNames] lists commented examples.
 //
 // The package reads nothing but that file: it does not look whether the files
 // and folders named there exist, takes nothing from the environment, and knows
