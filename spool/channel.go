@@ -37,7 +37,8 @@ const (
 	// Quarantine: not a message, or not one that may be answered. The Source
 	// moves the original aside with the reason beside it.
 	Quarantine Action = 2
-	// Retry: put it back; Collect may show it again.
+	// Retry: put it back; Collect may show it again, if it can after others that
+	// wait.
 	Retry Action = 3
 )
 

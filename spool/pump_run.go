@@ -426,13 +426,13 @@ func (r *run) giveUp(it *item) {
 			delete(r.lines, it.key)
 		}
 	}
+	r.abandon(it)
 	for _, b := range behind {
 		if b.src != nil {
 			b.src.deferred--
 		}
 		r.abandon(b)
 	}
-	r.abandon(it)
 }
 
 func (r *run) abandon(it *item) {
