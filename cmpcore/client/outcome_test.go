@@ -380,3 +380,48 @@ func TestPeerErrors(t *testing.T) {
 		})
 	}
 }
+
+// TestEncryptedCertificate: possession proven by encrCert (RFC 4211 section
+// 4.2); the certConf over the decrypted certificate is the proof.
+func TestEncryptedCertificate(t *testing.T) {
+	p := newPKI(t)
+	c := withSecret(secret)
+	s, req, cert := asked(t, p, c, func(o *client.Options) { o.Certificates[0].POP = client.POPEncrCert })
+	pop, ok := parse(t, req).Body.(*cmp.CertReqMessages).Requests[0].POPO.(*crmf.POPOPrivKey)
+	if !ok || pop.Use != crmf.KeyEncipherment || pop.Subsequent != crmf.EncrCert {
+		t.Fatalf("%+v", pop)
+	}
+	sealed := &crmf.EncryptedKey{Value: &crmf.EncryptedValue{EncValue: []byte("sealed")}}
+	resp := response(0, cmp.Accepted, nil)
+	resp.CertifiedKeyPair = &cmp.CertifiedKeyPair{EncryptedCert: sealed}
+	answer := reply{body: ip(resp)}.to(t, req)
+	broken := errors.New("wrong key")
+	c.Decrypt = func(*crmf.EncryptedKey) ([]byte, error) { return nil, broken }
+	check(t, s, answer, c, broken)
+	c.Decrypt = func(k *crmf.EncryptedKey) ([]byte, error) {
+		if string(k.Value.EncValue) != "sealed" {
+			t.Errorf("asked to decrypt %q", k.Value.EncValue)
+		}
+		return cert, nil
+	}
+	r := accept(t, s, answer, c)
+	hash := sha256.Sum256(cert)
+	if _, st := certConf(t, r.Next); !bytes.Equal(st[0].CertHash, hash[:]) || !bytes.Equal(r.Certificates[0].Certificate, cert) {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestKeyUpdateWarning(t *testing.T) {
+	p := newPKI(t)
+	c := p.signed()
+	for _, cert := range [][]byte{nil, p.ee.der()} {
+		s, req, err := client.Start(client.Options{Kind: cmp.TypeKUR, Credentials: c, Certificates: []client.CertificateRequest{{Key: p.ee.key}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := accept(t, s, reply{body: rep(cmp.TypeKUP, response(0, cmp.KeyUpdateWarning, cert)), signer: p.server, extra: [][]byte{p.server.der(), p.sub.der()}}.to(t, req), c)
+		if got := r.Certificates[0]; cert == nil && (got.State != client.ItemRefused || !r.Done) || cert != nil && (got.State != client.ItemIssued || len(got.Changes) != 1) {
+			t.Errorf("%+v", got)
+		}
+	}
+}
