@@ -1,8 +1,10 @@
 package pkcs10
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -169,8 +171,12 @@ func (a Attribute) add(b *cryptobyte.Builder) {
 }
 
 // Build makes a request. sign gets the CertificationRequestInfo and returns
-// the signature by alg.
+// the signature by alg. Attributes and their values are sorted, as DER wants it.
 func Build(subject pkix.Name, key pkix.SubjectPublicKeyInfo, attrs []Attribute, alg pkix.AlgorithmIdentifier, sign func(info []byte) ([]byte, error)) ([]byte, error) {
+	attrs, err := sorted(attrs)
+	if err != nil {
+		return nil, fmt.Errorf("certification request: %w", err)
+	}
 	r := CertificationRequest{Subject: subject, PublicKey: key, Attributes: attrs, Algorithm: alg}
 	var b cryptobyte.Builder
 	r.addInfo(&b)
@@ -188,6 +194,31 @@ func Build(subject pkix.Name, key pkix.SubjectPublicKeyInfo, attrs []Attribute, 
 		return nil, fmt.Errorf("certification request: %w", err)
 	}
 	return der, nil
+}
+
+// sorted puts a SET OF into the order of its encodings (X.690 section 11.6).
+func sorted(attrs []Attribute) ([]Attribute, error) {
+	type encoded struct {
+		attr Attribute
+		der  []byte
+	}
+	list := make([]encoded, len(attrs))
+	for i, a := range attrs {
+		a.Values = slices.SortedFunc(slices.Values(a.Values), bytes.Compare)
+		var b cryptobyte.Builder
+		a.add(&b)
+		der, err := b.Bytes()
+		if err != nil {
+			return nil, err
+		}
+		list[i] = encoded{a, der}
+	}
+	slices.SortFunc(list, func(a, b encoded) int { return bytes.Compare(a.der, b.der) })
+	out := make([]Attribute, len(list))
+	for i := range list {
+		out[i] = list[i].attr
+	}
+	return out, nil
 }
 
 // ExtensionRequest makes the attribute that asks for extensions.
