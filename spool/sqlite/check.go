@@ -32,7 +32,7 @@ func (b *commit) checkMessage(e *spool.Entry) (bool, error) {
 	if e.Hash == (cmpcore.Hash{}) {
 		return !e.Release, nil
 	}
-	id, d, err := findMessage(b.c, &e.Hash)
+	id, d, err := b.era.message(b.c, &e.Hash)
 	if !e.Release {
 		return id == 0, err
 	}
@@ -44,19 +44,14 @@ func (b *commit) checkTransaction(t *cmpcore.Transaction) (bool, error) {
 	if t == nil {
 		return true, nil
 	}
-	k1, k2 := transactionKey(&t.Key)
-	var version int64
-	q := b.c.q(qTransactionState).int(k1).int(k2)
-	if q.next() {
-		b.tx, version = q.ColumnInt64(0), q.ColumnInt64(1)
-		b.waited = cmpcore.TransactionState(q.ColumnInt64(2)) == cmpcore.AwaitingDecision
-	}
-	return version == t.Version, q.done()
+	id, version, state, err := b.era.transactionState(b.c, &t.Key)
+	b.tx, b.waited = id, state == cmpcore.AwaitingDecision
+	return version == t.Version, err
 }
 
 func (b *commit) checkCertificates(o *cmpcore.Outcome) (bool, error) {
 	for i, cert := range o.Certificates {
-		id, _, err := b.certificate(cert.Serial)
+		id, _, err := b.era.certificateState(b.c, cert.Serial)
 		if err != nil || id != 0 {
 			return false, err
 		}
@@ -68,7 +63,7 @@ func (b *commit) checkCertificates(o *cmpcore.Outcome) (bool, error) {
 	}
 	for i := range o.CertChanges {
 		ch := &o.CertChanges[i]
-		id, version, err := b.certificate(ch.Serial)
+		id, version, err := b.era.certificateState(b.c, ch.Serial)
 		if err != nil || id == 0 || version != ch.Version {
 			return false, err
 		}
@@ -80,21 +75,12 @@ func (b *commit) checkCertificates(o *cmpcore.Outcome) (bool, error) {
 		b.changes = append(b.changes, id)
 	}
 	for _, r := range o.Relied {
-		id, version, err := b.certificate(r.CertificateSerial)
+		id, version, err := b.era.certificateState(b.c, r.CertificateSerial)
 		if err != nil || id == 0 || version != r.Version {
 			return false, err
 		}
 	}
 	return true, nil
-}
-
-// certificate gives id 0 where there is none.
-func (b *commit) certificate(serial []byte) (id, version int64, err error) {
-	q := b.c.q(qCertificateState).blob(serial)
-	if q.next() {
-		id, version = q.ColumnInt64(0), q.ColumnInt64(1)
-	}
-	return id, version, q.done()
 }
 
 func (b *commit) checkSecrets(uses []cmpcore.SecretUse) (bool, error) {

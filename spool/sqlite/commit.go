@@ -17,7 +17,7 @@ func (s *Store) Commit(ctx context.Context, batch []spool.Entry) (int64, []spool
 	}
 	var b commit
 	err := s.write(ctx, "commit", true, func(c *conn) error {
-		b = commit{c: c, verdicts: make([]spool.Verdict, len(batch))}
+		b = commit{s: s, c: c, verdicts: make([]spool.Verdict, len(batch))}
 		return b.run(batch)
 	})
 	if err != nil {
@@ -28,7 +28,10 @@ func (s *Store) Commit(ctx context.Context, batch []spool.Entry) (int64, []spool
 
 // commit is the state of one Commit.
 type commit struct {
+	s        *Store
 	c        *conn
+	era      era
+	keys     int64 // added to the era
 	id       int64
 	first    int64 // the first message of the batch
 	next     int64 // the next message
@@ -95,7 +98,12 @@ func (b *commit) begin() error {
 	b.id++
 	b.first = last + 1
 	b.next = b.first
-	return q.done()
+	if err := q.done(); err != nil {
+		return err
+	}
+	var err error
+	b.era, err = b.s.current(b.c)
+	return err
 }
 
 // end writes what is one row a batch.
@@ -122,6 +130,9 @@ func (b *commit) end() error {
 		if err := c.q(qInsertUndelivered).int(id).int(b.id).exec(); err != nil {
 			return err
 		}
+	}
+	if err := b.era.grow(c, b.keys); err != nil {
+		return err
 	}
 	delivered := int64(1)
 	if b.replies {
@@ -166,8 +177,9 @@ func (b *commit) apply(e *spool.Entry, v *spool.Verdict) error {
 		}
 	}
 	for _, cert := range o.Certificates {
+		b.keys += 2
 		b.buf = appendCertificate(b.buf[:0], cert)
-		err := c.q(qInsertCertificate).blob(cert.Serial).int(keyIDKey(&cert.KeyID)).int(int64(cert.Status)).
+		err := c.q(qInsertCertificate).int(b.era.id).blob(cert.Serial).int(keyIDKey(&cert.KeyID)).int(int64(cert.Status)).
 			int(micros(cert.NotAfter)).intOrNull(micros(cert.RevokedAt), !cert.RevokedAt.IsZero()).int(int64(cert.Reason)).
 			intOrNull(micros(cert.InvalidityDate), !cert.InvalidityDate.IsZero()).blob(b.buf).blob(cert.DER).exec()
 		if err != nil {
@@ -218,9 +230,10 @@ func (b *commit) applyMessage(e *spool.Entry, v *spool.Verdict) error {
 	}
 	v.ID = b.next
 	b.next++
+	b.keys++
 	b.replies = b.replies || len(o.Reply) > 0
 	h, rest := hashKey(&e.Hash)
-	return c.q(qInsertMessage).int(v.ID).int(h).blob(rest).int(int64(o.Disposition)).int(micros(e.Received)).
+	return c.q(qInsertMessage).int(v.ID).int(b.era.id).int(h).blob(rest).int(int64(o.Disposition)).int(micros(e.Received)).
 		text(e.Return.Channel).text(e.Return.Name).textOrNull(o.Reason).blobOrNull(o.Reply).exec()
 }
 
@@ -231,7 +244,8 @@ func (b *commit) applyTransaction(t *cmpcore.Transaction) (id int64, err error) 
 	expires := pending && !t.Expires.IsZero()
 	if t.Version == 0 {
 		k1, k2 := transactionKey(&t.Key)
-		err = c.q(qInsertTransaction).int(k1).int(k2).int(1).int(int64(t.State)).
+		b.keys++
+		err = c.q(qInsertTransaction).int(b.era.id).int(k1).int(k2).int(int64(t.State)).
 			intOrNull(ph, pending).intOrNull(micros(t.Expires), expires).blob(b.buf).exec()
 		return c.LastInsertRowID(), err
 	}

@@ -20,7 +20,7 @@ func (s *Store) Released(ctx context.Context, limit int) ([]spool.HeldMessage, e
 	var list []spool.HeldMessage
 	err = c.q(qBegin).exec()
 	if err == nil {
-		list, err = released(c, limit)
+		list, err = s.released(c, limit)
 		c.rollback()
 	}
 	if err != nil {
@@ -29,7 +29,11 @@ func (s *Store) Released(ctx context.Context, limit int) ([]spool.HeldMessage, e
 	return list, nil
 }
 
-func released(c *conn, limit int) (list []spool.HeldMessage, err error) {
+func (s *Store) released(c *conn, limit int) (list []spool.HeldMessage, err error) {
+	e, err := s.current(c)
+	if err != nil {
+		return nil, err
+	}
 	tx := c.q(qReleasable)
 	for err == nil && len(list) < limit && tx.next() {
 		var t cmpcore.Transaction
@@ -37,13 +41,12 @@ func released(c *conn, limit int) (list []spool.HeldMessage, err error) {
 			err = damaged("transaction", "that was decided")
 			break
 		}
-		h, rest := hashKey(&t.Request)
+		var d cmpcore.Disposition
 		m := spool.HeldMessage{Hash: t.Request}
-		q := c.q(qHeldRequest).int(h).blob(rest)
-		if q.next() {
-			m.ID, m.DER = q.ColumnInt64(0), q.copyBlob(1)
+		if m.ID, d, err = e.message(c, &t.Request); err != nil || d != cmpcore.Held {
+			continue
 		}
-		if err = q.done(); err != nil || m.ID == 0 {
+		if m.DER, err = request(c, m.ID); err != nil || m.DER == nil {
 			continue
 		}
 		m.Returns, err = returnsOf(c, m.ID)
@@ -152,7 +155,11 @@ func (s *Store) Freeze(ctx context.Context, key cmpcore.TransactionKey, version 
 
 func (s *Store) changeWaiting(ctx context.Context, doing string, key cmpcore.TransactionKey, version int64, change func(*cmpcore.Transaction)) error {
 	return s.write(ctx, doing, true, func(c *conn) error {
-		t, err := findTransaction(c, key)
+		e, err := s.current(c)
+		if err != nil {
+			return err
+		}
+		id, t, err := e.transaction(c, &key)
 		if err != nil {
 			return err
 		}
@@ -166,10 +173,7 @@ func (s *Store) changeWaiting(ctx context.Context, doing string, key cmpcore.Tra
 			return fmt.Errorf("transaction %x does not wait for a decision: %w", key, spool.ErrConflict)
 		}
 		change(t)
-		b := commit{c: c}
-		if ok, err := b.checkTransaction(t); err != nil || !ok {
-			return err
-		}
+		b := commit{c: c, found: found{tx: id}}
 		_, err = b.applyTransaction(t)
 		return err
 	})

@@ -140,6 +140,14 @@ func (s *Store) Certificates(ctx context.Context, f spool.CertFilter) iter.Seq2[
 	}
 }
 
+func (s *Store) findCertificate(c *conn, serial []byte) (*cmpcore.Certificate, error) {
+	e, err := s.current(c)
+	if err != nil {
+		return nil, err
+	}
+	return e.certificate(c, serial)
+}
+
 // certificates yields nil for rows that do not match.
 func (s *Store) certificates(ctx context.Context, f *spool.CertFilter) iter.Seq2[*cmpcore.Certificate, error] {
 	const doing = "list certificates"
@@ -149,7 +157,7 @@ func (s *Store) certificates(ctx context.Context, f *spool.CertFilter) iter.Seq2
 				return nil, nil
 			}
 			*seen = true
-			cert, err := findCertificate(c, f.Serial)
+			cert, err := s.findCertificate(c, f.Serial)
 			if err != nil || cert == nil || !f.Match(cert) {
 				return nil, err
 			}

@@ -21,7 +21,7 @@ func (s *Store) Lookup(ctx context.Context, hashes []cmpcore.Hash) (map[cmpcore.
 	defer s.readers.put(c)
 	err = c.q(qBegin).exec()
 	if err == nil {
-		err = lookup(c, hashes, found)
+		err = s.lookup(c, hashes, found)
 		c.rollback()
 	}
 	if err != nil {
@@ -30,20 +30,18 @@ func (s *Store) Lookup(ctx context.Context, hashes []cmpcore.Hash) (map[cmpcore.
 	return found, nil
 }
 
-func lookup(c *conn, hashes []cmpcore.Hash, found map[cmpcore.Hash]spool.Stored) error {
+func (s *Store) lookup(c *conn, hashes []cmpcore.Hash, found map[cmpcore.Hash]spool.Stored) error {
+	e, err := s.current(c)
+	if err != nil {
+		return err
+	}
 	for i := range hashes {
-		h1, rest := hashKey(&hashes[i])
-		q := c.q(qLookup).int(h1).blob(rest)
-		if q.next() {
-			found[hashes[i]] = spool.Stored{
-				ID:          q.ColumnInt64(0),
-				Disposition: cmpcore.Disposition(q.ColumnInt64(1)),
-				Reply:       q.copyBlob(2),
-				Reason:      q.ColumnText(3),
-			}
-		}
-		if err := q.done(); err != nil {
+		m, err := e.stored(c, &hashes[i])
+		if err != nil {
 			return err
+		}
+		if m.ID != 0 {
+			found[hashes[i]] = m
 		}
 	}
 	return nil

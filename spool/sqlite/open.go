@@ -56,6 +56,7 @@ type Store struct {
 	path    string
 	writer  writer
 	readers pool
+	eras    eras
 }
 
 var _ spool.Store = (*Store)(nil)

@@ -9,6 +9,8 @@ const (
 	qCommit
 	qRollback
 
+	qCurrent
+	qFilters
 	qLookup
 	qMessageOfHash
 	qRequest
@@ -39,6 +41,12 @@ const (
 	qDropCRL
 	qInsertCRL
 	qInsertAudit
+	qUpdateCurrent
+	qInsertEra
+	qMessageKeys
+	qTransactionKeys
+	qSerialKeys
+	qKeyIDKeys
 	qInsertBatch
 	qInsertUndelivered
 
@@ -57,7 +65,6 @@ const (
 	qInsertReturn
 
 	qReleasable
-	qHeldRequest
 	qExpired
 	qWaiting
 
@@ -87,16 +94,18 @@ var queries = [queryCount]string{
 	qCommit:     `COMMIT`,
 	qRollback:   `ROLLBACK`,
 
-	qLookup:            `SELECT id, disposition, reply, reason FROM message WHERE h=?1 AND rest=?2`,
-	qMessageOfHash:     `SELECT id, disposition FROM message WHERE h=?1 AND rest=?2`,
+	qCurrent:           `SELECT era, keys, past FROM current`,
+	qFilters:           `SELECT id, filter FROM era WHERE id>?1 ORDER BY id`,
+	qLookup:            `SELECT id, disposition, reply, reason FROM message WHERE era=?1 AND h=?2 AND rest=?3`,
+	qMessageOfHash:     `SELECT id, disposition FROM message WHERE era=?1 AND h=?2 AND rest=?3`,
 	qRequest:           `SELECT der FROM request WHERE message=?1`,
-	qTransaction:       `SELECT ` + transactionColumns + `WHERE k1=?1 AND k2=?2`,
+	qTransaction:       `SELECT ` + transactionColumns + `WHERE era=?1 AND k1=?2 AND k2=?3`,
 	qTransactionByID:   `SELECT ` + transactionColumns + `WHERE id=?1`,
-	qTransactionState:  `SELECT id, version, state FROM tx WHERE k1=?1 AND k2=?2`,
-	qCertificate:       `SELECT ` + certificateColumns + `WHERE serial=?1`,
+	qTransactionState:  `SELECT id, version, state FROM tx WHERE era=?1 AND k1=?2 AND k2=?3`,
+	qCertificate:       `SELECT ` + certificateColumns + `WHERE era=?1 AND serial=?2`,
 	qCertificateByID:   `SELECT ` + certificateColumns + `WHERE id=?1`,
-	qCertificateState:  `SELECT id, version FROM certificate WHERE serial=?1`,
-	qCertificatesOfKey: `SELECT ` + certificateColumns + `WHERE kid=?1 ORDER BY id DESC`,
+	qCertificateState:  `SELECT id, version FROM certificate WHERE era=?1 AND serial=?2`,
+	qCertificatesOfKey: `SELECT ` + certificateColumns + `WHERE era=?1 AND kid=?2 ORDER BY id DESC`,
 	qSecret:            `SELECT ` + secretColumns + `WHERE ref=?1`,
 	qCRL:               `SELECT number, this_update, next_update, der FROM crl ORDER BY number DESC LIMIT 1`,
 	qRevoked: `SELECT serial, version, status, not_after, revoked_at, reason, invalidity
@@ -108,19 +117,25 @@ var queries = [queryCount]string{
 	qLastAudit:         `SELECT seq, head FROM audit ORDER BY seq DESC LIMIT 1`,
 	qCRLNumber:         `SELECT number FROM crl ORDER BY number DESC LIMIT 1`,
 	qSecretUses:        `SELECT max_uses, used FROM secret WHERE ref=?1`,
-	qInsertMessage:     `INSERT INTO message (id, h, rest, disposition, received, channel, name, reason, reply) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)`,
+	qInsertMessage:     `INSERT INTO message (id, era, h, rest, disposition, received, channel, name, reason, reply) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)`,
 	qReleaseMessage:    `UPDATE message SET disposition=?1, reason=?2, reply=?3 WHERE id=?4`,
 	qInsertRequest:     `INSERT OR REPLACE INTO request (message, tx, der) VALUES (?1,?2,?3)`,
 	qDropRequest:       `DELETE FROM request WHERE tx=?1`,
-	qInsertTransaction: `INSERT INTO tx (k1, k2, version, state, phase, expires, data) VALUES (?1,?2,?3,?4,?5,?6,?7)`,
+	qInsertTransaction: `INSERT INTO tx (era, k1, k2, version, state, phase, expires, data) VALUES (?1,?2,?3,1,?4,?5,?6,?7)`,
 	qUpdateTransaction: `UPDATE tx SET version=?1, state=?2, phase=?3, expires=?4, data=?5 WHERE id=?6`,
-	qInsertCertificate: `INSERT INTO certificate (serial, kid, version, status, not_after, revoked_at, reason, invalidity, data, der)
-		VALUES (?1,?2,1,?3,?4,?5,?6,?7,?8,?9)`,
+	qInsertCertificate: `INSERT INTO certificate (era, serial, kid, version, status, not_after, revoked_at, reason, invalidity, data, der)
+		VALUES (?1,?2,?3,1,?4,?5,?6,?7,?8,?9,?10)`,
 	qChangeCertificate: `UPDATE certificate SET version=version+1, status=?1, revoked_at=?2, reason=?3, invalidity=?4 WHERE id=?5`,
 	qUseSecret:         `UPDATE secret SET used=?1 WHERE ref=?2`,
 	qDropCRL:           `DELETE FROM crl`,
 	qInsertCRL:         `INSERT INTO crl (number, this_update, next_update, der) VALUES (?1,?2,?3,?4)`,
 	qInsertAudit:       `INSERT INTO audit (seq, head, entries) VALUES (?1,?2,?3)`,
+	qUpdateCurrent:     `UPDATE current SET era=?1, keys=?2, past=?3`,
+	qInsertEra:         `INSERT INTO era (id, filter) VALUES (?1,?2)`,
+	qMessageKeys:       `SELECT h FROM message WHERE era=?1`,
+	qTransactionKeys:   `SELECT k1 FROM tx WHERE era=?1`,
+	qSerialKeys:        `SELECT serial FROM certificate INDEXED BY certificate_serial WHERE era=?1`,
+	qKeyIDKeys:         `SELECT kid FROM certificate INDEXED BY certificate_key WHERE era=?1`,
 	qInsertBatch:       `INSERT INTO batch (id, first, last, delivered) VALUES (?1,?2,?3,?4)`,
 	qInsertUndelivered: `INSERT OR IGNORE INTO undelivered (message, batch) VALUES (?1,?2)`,
 
@@ -139,10 +154,9 @@ var queries = [queryCount]string{
 	qMessageReturn:      `SELECT disposition, channel, name FROM message WHERE id=?1`,
 	qInsertReturn:       `INSERT OR IGNORE INTO also_return (message, channel, name) VALUES (?1,?2,?3)`,
 
-	qReleasable:  `SELECT data FROM tx INDEXED BY tx_phase WHERE phase=2`,
-	qHeldRequest: `SELECT m.id, r.der FROM message m JOIN request r ON r.message=m.id WHERE m.h=?1 AND m.rest=?2 AND m.disposition=4`,
-	qExpired:     `SELECT ` + transactionColumns + `INDEXED BY tx_phase WHERE phase IN (1,2,3,5) AND expires<=?1 ORDER BY expires, id LIMIT ?2`,
-	qWaiting:     `SELECT id FROM tx INDEXED BY tx_phase WHERE phase IN (1,2,3,4) ORDER BY id`,
+	qReleasable: `SELECT data FROM tx INDEXED BY tx_phase WHERE phase=2`,
+	qExpired:    `SELECT ` + transactionColumns + `INDEXED BY tx_phase WHERE phase IN (1,2,3,5) AND expires<=?1 ORDER BY expires, id LIMIT ?2`,
+	qWaiting:    `SELECT id FROM tx INDEXED BY tx_phase WHERE phase IN (1,2,3,4) ORDER BY id`,
 
 	qMeta:                    `SELECT value FROM meta WHERE key=?1`,
 	qSetMeta:                 `INSERT INTO meta (key, value) VALUES (?1,?2) ON CONFLICT (key) DO UPDATE SET value=excluded.value`,

@@ -20,28 +20,27 @@ var _ cmpcore.View = view{}
 // View gives the view of committed state.
 func (s *Store) View() cmpcore.View { return view{s} }
 
-func (v view) Transaction(ctx context.Context, key cmpcore.TransactionKey) (*cmpcore.Transaction, error) {
+// read runs do on a connection for reading.
+func (v view) read(ctx context.Context, what string, do func(*conn, *era) error) error {
 	c, err := v.s.readers.get(ctx)
-	if err != nil {
-		return nil, v.s.explain(ctx, "read transaction", err)
+	if err == nil {
+		var e era
+		if e, err = v.s.current(c); err == nil {
+			err = do(c, &e)
+		}
+		v.s.readers.put(c)
 	}
-	t, err := findTransaction(c, key)
-	v.s.readers.put(c)
 	if err != nil {
-		return nil, v.s.explain(ctx, "read transaction", err)
+		return v.s.explain(ctx, "read "+what, err)
 	}
-	return t, nil
+	return nil
 }
 
-func findTransaction(c *conn, key cmpcore.TransactionKey) (t *cmpcore.Transaction, err error) {
-	k1, k2 := transactionKey(&key)
-	q := c.q(qTransaction).int(k1).int(k2)
-	if q.next() {
-		_, t, err = scanTransaction(q)
-	}
-	if e := q.done(); e != nil {
-		return nil, e
-	}
+func (v view) Transaction(ctx context.Context, key cmpcore.TransactionKey) (t *cmpcore.Transaction, err error) {
+	err = v.read(ctx, "transaction", func(c *conn, e *era) (err error) {
+		_, t, err = e.transaction(c, &key)
+		return err
+	})
 	return t, err
 }
 
@@ -59,58 +58,32 @@ func scanTransaction(q *stmt) (id int64, t *cmpcore.Transaction, err error) {
 	return id, t, nil
 }
 
-func (v view) Message(ctx context.Context, h cmpcore.Hash) ([]byte, error) {
-	c, err := v.s.readers.get(ctx)
-	if err != nil {
-		return nil, v.s.explain(ctx, "read message", err)
-	}
-	defer v.s.readers.put(c)
-	id, _, err := findMessage(c, &h)
-	if err != nil || id == 0 {
-		return nil, v.s.explain(ctx, "read message", err)
-	}
-	var der []byte
-	q := c.q(qRequest).int(id)
+func (v view) Message(ctx context.Context, h cmpcore.Hash) (der []byte, err error) {
+	err = v.read(ctx, "message", func(c *conn, e *era) error {
+		id, _, err := e.message(c, &h)
+		if err != nil || id == 0 {
+			return err
+		}
+		der, err = request(c, id)
+		return err
+	})
+	return der, err
+}
+
+// request gives the DER that is kept of a message.
+func request(c *conn, message int64) (der []byte, err error) {
+	q := c.q(qRequest).int(message)
 	if q.next() {
 		der = q.copyBlob(0)
 	}
-	if err := q.done(); err != nil {
-		return nil, v.s.explain(ctx, "read message", err)
-	}
-	return der, nil
+	return der, q.done()
 }
 
-// findMessage gives id 0 where there is none.
-func findMessage(c *conn, h *cmpcore.Hash) (id int64, d cmpcore.Disposition, err error) {
-	h1, rest := hashKey(h)
-	q := c.q(qMessageOfHash).int(h1).blob(rest)
-	if q.next() {
-		id, d = q.ColumnInt64(0), cmpcore.Disposition(q.ColumnInt64(1))
-	}
-	return id, d, q.done()
-}
-
-func (v view) Certificate(ctx context.Context, serial []byte) (*cmpcore.Certificate, error) {
-	c, err := v.s.readers.get(ctx)
-	if err != nil {
-		return nil, v.s.explain(ctx, "read certificate", err)
-	}
-	cert, err := findCertificate(c, serial)
-	v.s.readers.put(c)
-	if err != nil {
-		return nil, v.s.explain(ctx, "read certificate", err)
-	}
-	return cert, nil
-}
-
-func findCertificate(c *conn, serial []byte) (cert *cmpcore.Certificate, err error) {
-	q := c.q(qCertificate).blob(serial)
-	if q.next() {
-		_, cert, err = scanCertificate(q, nil)
-	}
-	if e := q.done(); e != nil {
-		return nil, e
-	}
+func (v view) Certificate(ctx context.Context, serial []byte) (cert *cmpcore.Certificate, err error) {
+	err = v.read(ctx, "certificate", func(c *conn, e *era) (err error) {
+		cert, err = e.certificate(c, serial)
+		return err
+	})
 	return cert, err
 }
 
@@ -141,35 +114,15 @@ func scanCertificate(q *stmt, match func(*cmpcore.Certificate) bool) (id int64, 
 	return id, c, nil
 }
 
-func (v view) CertificatesOfKey(ctx context.Context, keyID [20]byte, limit int) ([]*cmpcore.Certificate, error) {
+func (v view) CertificatesOfKey(ctx context.Context, keyID [20]byte, limit int) (list []*cmpcore.Certificate, err error) {
 	if limit <= 0 {
 		return nil, nil
 	}
-	c, err := v.s.readers.get(ctx)
-	if err != nil {
-		return nil, v.s.explain(ctx, "read certificates of a key", err)
-	}
-	defer v.s.readers.put(c)
-	var list []*cmpcore.Certificate
-	same := func(c *cmpcore.Certificate) bool { return c.KeyID == keyID }
-	q := c.q(qCertificatesOfKey).int(keyIDKey(&keyID))
-	for len(list) < limit && q.next() {
-		_, cert, e := scanCertificate(q, same)
-		if e != nil {
-			err = e
-			break
-		}
-		if cert != nil {
-			list = append(list, cert)
-		}
-	}
-	if e := q.done(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return nil, v.s.explain(ctx, "read certificates of a key", err)
-	}
-	return list, nil
+	err = v.read(ctx, "certificates of a key", func(c *conn, e *era) (err error) {
+		list, err = e.certificatesOfKey(c, &keyID, limit)
+		return err
+	})
+	return list, err
 }
 
 func (v view) Secret(ctx context.Context, ref string) (*cmpcore.Secret, error) {

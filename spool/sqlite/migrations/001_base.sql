@@ -22,10 +22,28 @@ CREATE TABLE undelivered (
 ) STRICT;
 CREATE INDEX undelivered_batch ON undelivered (batch);
 
+-- Rows that are found by a random key are indexed within eras, some ten thousand
+-- requests each. A commit then writes only into the pages of the era it is in,
+-- instead of into a page anywhere in a large index for each key. For each era
+-- that is over, a Bloom filter tells which keys cannot be in it.
+CREATE TABLE current (
+  one  INTEGER PRIMARY KEY CHECK (one = 1),
+  era  INTEGER NOT NULL,
+  keys INTEGER NOT NULL, -- in this era
+  past INTEGER NOT NULL  -- in all eras before
+) STRICT;
+INSERT INTO current VALUES (1, 1, 0, 0);
+
+CREATE TABLE era (
+  id     INTEGER PRIMARY KEY, -- 1, 2, 3, ...
+  filter BLOB NOT NULL
+) STRICT;
+
 -- The index has only the first 8 octets of the hash, so that it stays small;
 -- every query compares the rest as well.
 CREATE TABLE message (
   id          INTEGER PRIMARY KEY,
+  era         INTEGER NOT NULL,
   h           INTEGER NOT NULL, -- octets 0 to 7 of the SHA-256
   rest        BLOB NOT NULL,    -- octets 8 to 31
   disposition INTEGER NOT NULL,
@@ -35,7 +53,7 @@ CREATE TABLE message (
   reason      TEXT,
   reply       BLOB
 ) STRICT;
-CREATE INDEX message_hash ON message (h);
+CREATE INDEX message_hash ON message (era, h);
 CREATE INDEX message_held ON message (disposition) WHERE disposition = 4;
 CREATE INDEX message_failed ON message (disposition) WHERE disposition = 5;
 
@@ -60,6 +78,7 @@ CREATE INDEX request_tx ON request (tx);
 -- 2 decided and held, 3 decided and answered, 4 frozen, 5 awaiting certConf.
 CREATE TABLE tx (
   id      INTEGER PRIMARY KEY,
+  era     INTEGER NOT NULL,
   k1      INTEGER NOT NULL, -- octets 0 to 7 of the key
   k2      INTEGER NOT NULL, -- octets 8 to 15
   version INTEGER NOT NULL,
@@ -68,11 +87,12 @@ CREATE TABLE tx (
   expires INTEGER,          -- NULL: never
   data    BLOB NOT NULL
 ) STRICT;
-CREATE INDEX tx_key ON tx (k1);
+CREATE INDEX tx_key ON tx (era, k1);
 CREATE INDEX tx_phase ON tx (phase, expires) WHERE phase IS NOT NULL;
 
 CREATE TABLE certificate (
   id         INTEGER PRIMARY KEY,
+  era        INTEGER NOT NULL,
   serial     BLOB NOT NULL,
   kid        INTEGER NOT NULL, -- octets 0 to 7 of the key identifier
   version    INTEGER NOT NULL,
@@ -84,8 +104,8 @@ CREATE TABLE certificate (
   data       BLOB NOT NULL,
   der        BLOB NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX certificate_serial ON certificate (serial);
-CREATE INDEX certificate_key ON certificate (kid);
+CREATE UNIQUE INDEX certificate_serial ON certificate (era, serial);
+CREATE INDEX certificate_key ON certificate (era, kid);
 CREATE INDEX certificate_unconfirmed ON certificate (status) WHERE status = 1;
 -- Has all that a CRL needs, in the order of serial numbers.
 CREATE INDEX certificate_revoked
