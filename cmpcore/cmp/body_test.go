@@ -308,6 +308,37 @@ func TestBuildRefuses(t *testing.T) {
 	}
 }
 
+func TestAppendBody(t *testing.T) {
+	got, err := AppendBody([]byte{0xaa}, &PKIConf{})
+	if want := append([]byte{0xaa}, exp(19, null)...); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%x, %v; want %x", got, err, want)
+	}
+	if got, err := AppendBody(nil, requests(TypeError)); err == nil {
+		t.Errorf("%x", got)
+	}
+}
+
+// One malformed message must not keep the others of a batch from an answer.
+func TestNestedRawOfABatchWithAMalformedMessage(t *testing.T) {
+	good, bad := message(header(), exp(19, null)), message(header(), exp(19))
+	m, err := Parse(message(header(), exp(20, seq(good, bad))), Limits{})
+	if !errors.Is(err, ErrBody) || m.Body != nil {
+		t.Fatalf("%v", err)
+	}
+	list, err := m.NestedRaw(Limits{})
+	if err != nil || len(list) != 2 || !bytes.Equal(list[0], good) || !bytes.Equal(list[1], bad) {
+		t.Errorf("%x, %v", list, err)
+	}
+	if list, err := m.NestedRaw(Limits{NestedMessages: 1}); !errors.Is(err, ErrLimit) {
+		t.Errorf("%x, %v", list, err)
+	}
+	for name, body := range map[string][]byte{"another body": exp(19, null), "no messages": exp(20, seq()), "no sequence": exp(20, null), "two": exp(20, seq(good), seq(good))} {
+		if list, err := (&PKIMessage{RawBody: body}).NestedRaw(Limits{}); err == nil {
+			t.Errorf("%s: %x", name, list)
+		}
+	}
+}
+
 func TestNestedKeepsReceivedOctets(t *testing.T) {
 	inner := parseGolden(t, "ir.pki")
 	inner.Header.PVNO = 9 // must not matter: the octets are protected

@@ -57,6 +57,13 @@ func Build(h *PKIHeader, body Body, extraCerts [][]byte, protect func(protectedP
 	return frame(buf), nil
 }
 
+// AppendBody appends the DER of a PKIBody, with its outer tag.
+func AppendBody(b []byte, body Body) ([]byte, error) {
+	out := cryptobyte.NewBuilder(b)
+	addBody(out, body)
+	return out.Bytes()
+}
+
 // frame puts the header of a SEQUENCE before the contents, into the headRoom
 // they have been given.
 func frame(buf []byte) []byte {

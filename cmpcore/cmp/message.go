@@ -6,11 +6,11 @@ import (
 	"cmp-batch/cmpcore/pkix"
 )
 
-// PKIMessage of RFC 9810 section 5.1.
+// PKIMessage of RFC 9810 section 5.1. What [Parse] returns refers to its input.
 type PKIMessage struct {
 	Raw    []byte // the message as received; nil in one being built
 	Header PKIHeader
-	Body   Body
+	Body   Body // nil where Parse found it malformed
 
 	// RawBody is the PKIBody as received, with its outer tag.
 	RawBody []byte
@@ -22,7 +22,8 @@ type PKIMessage struct {
 	ExtraCerts [][]byte // CMPCertificate elements, whole DER, in order
 }
 
-// PKIHeader of RFC 9810 section 5.1.1. Zero fields are absent.
+// PKIHeader of RFC 9810 section 5.1.1. Zero fields are absent; an octet string
+// that is empty but not nil is there and empty.
 type PKIHeader struct {
 	Raw           []byte
 	PVNO          int

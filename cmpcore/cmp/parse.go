@@ -117,6 +117,24 @@ func (m *PKIMessage) ProtectedPart() []byte {
 	return b.BytesOrPanic()
 }
 
+// NestedRaw gives the messages inside a nested body as they stand, without
+// reading them: for a batch of which one message is malformed, which makes
+// [Parse] refuse the body as a whole. The result refers to the octets that were
+// parsed.
+func (m *PKIMessage) NestedRaw(lim Limits) ([][]byte, error) {
+	lim = lim.withDefaults()
+	s := cryptobyte.String(m.RawBody)
+	if !s.PeekASN1Tag(explicit(uint8(TypeNested))) {
+		return nil, errors.New("the body is not nested")
+	}
+	var list [][]byte
+	err := inside(&s, uint8(TypeNested), "nested", func(c *cryptobyte.String) (err error) {
+		list, err = readList(c, 1, lim.NestedMessages, readCert)
+		return err
+	})
+	return list, err
+}
+
 // BodyType is the type of the body, even of one that is malformed; -1 where the
 // message has none.
 func (m *PKIMessage) BodyType() BodyType {
