@@ -143,3 +143,13 @@ func findKey(data []byte) (kind string, der []byte, err error) {
 	}
 	return kind, der, nil
 }
+
+// MarshalPKCS8 gives the PEM of a private key that is not encrypted (RFC 5958),
+// for those who keep keys safe by other means.
+func MarshalPKCS8(key crypto.Signer) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("private key: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}

@@ -1,0 +1,314 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"cmp-batch/cmpcore/client"
+	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/keyfile"
+	"cmp-batch/cmpcore/pkix"
+
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) acceptCommand() *cobra.Command {
+	var id identity
+	var session, certOut, chainOut, nextOut string
+	var require bool
+	cmd := &cobra.Command{
+		Use:   "accept ANSWER.pki --session FILE.session.json",
+		Short: "Check a CA's answer and take the certificate out",
+		Long: `Check the answer to a request made by request, and take out what it brings:
+
+  NAME.crt           the certificate
+  NAME.chain.pem     the CA certificates above it
+  NAME.certConf.pki  a confirmation, where the CA wants one: carry it there
+  NAME.pollReq.pki   where the CA is not ready: carry it there later
+
+NAME is that of the session file. An answer that is not what it should be
+(wrong protection, wrong transaction, another key) changes nothing: exit 1. A
+refusal by the CA is an answer, exit 0, unless --require is given.`,
+		Example: `  cmp-batch accept out/d1.pki --session d1.session.json --secret-file d1.secret
+  cmp-batch accept out/d1-new.pki --session d1-new.session.json --cert d1.crt --sign-key d1.key --trust ca.crt`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if session == "" {
+				return usage("--session says where the memory of the request is")
+			}
+			s, err := readSession(session)
+			if err != nil {
+				return usageError{err}
+			}
+			cred, err := id.credentials()
+			if err != nil {
+				return usageError{err}
+			}
+			answer, err := readBounded(args[0], maxShow)
+			if err != nil {
+				return usageError{err}
+			}
+			base := strings.TrimSuffix(strings.TrimSuffix(session, ".json"), ".session")
+			if certOut == "" {
+				certOut = base + ".crt"
+			}
+			if chainOut == "" {
+				chainOut = base + ".chain.pem"
+			}
+			t := &taken{c: c, base: base, session: session, certOut: certOut, chainOut: chainOut, nextOut: nextOut}
+			got, err := t.take(s, answer, cred)
+			if err == nil && require && !got {
+				return errors.New("no certificate was issued")
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&session, "session", "", "`FILE` that request wrote beside the request")
+	id.flags(cmd)
+	f.BoolVar(&id.unprotectedErrors, "unprotected-errors", false, "let an error message without protection end the transaction")
+	f.StringVar(&certOut, "cert-out", "", "`FILE` for the certificate (default NAME.crt)")
+	f.StringVar(&chainOut, "chain-out", "", "`FILE` for the CA certificates (default NAME.chain.pem)")
+	f.StringVar(&nextOut, "next-out", "", "`FILE` for the next message (default NAME.certConf.pki or NAME.pollReq.pki)")
+	f.BoolVar(&require, "require", false, "exit 1 where the answer brings no certificate")
+	return c.withJSON(cmd)
+}
+
+// taken writes what an answer brings.
+type taken struct {
+	c                          *cli
+	base, session              string
+	certOut, chainOut, nextOut string
+}
+
+// acceptReport is what --json prints.
+type acceptReport struct {
+	Status       string   `json:"status"` // issued, confirmed, refused, waiting, revoked, informed, error
+	Certificates []string `json:"certificates,omitempty"`
+	Chain        string   `json:"chain,omitempty"`
+	Serials      []string `json:"serials,omitempty"`
+	FailInfo     string   `json:"fail_info,omitempty"`
+	Text         string   `json:"text,omitempty"`
+	CheckAfter   int64    `json:"check_after,omitempty"` // seconds
+	Next         string   `json:"next,omitempty"`
+	NextKind     string   `json:"next_kind,omitempty"`
+	Infos        []string `json:"infos,omitempty"`
+	Done         bool     `json:"done"`
+}
+
+func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) (got bool, err error) {
+	r, err := s.Accept(answer, cred)
+	if errors.Is(err, client.ErrRepeated) {
+		// The step before may have ended between session and files.
+		if len(s.Outgoing) > 0 {
+			return false, hint(err, "what is to be sent is in the session and was written before; ask the CA again with the same file")
+		}
+		return false, err
+	}
+	var peer *client.PeerError
+	if errors.As(err, &peer) {
+		if !peer.Authenticated {
+			return false, hint(err, "--trust CA.crt lets the CA's signed errors be believed; --unprotected-errors believes anybody's")
+		}
+		if err := writeSession(t.session, s); err != nil {
+			return false, err
+		}
+		rep := acceptReport{Status: "error", FailInfo: peer.FailInfo.String(), Text: strings.Join(peer.Text, "; "), Done: true}
+		return false, t.report(rep, fmt.Sprintf("refused: %v", peer))
+	}
+	if err != nil {
+		return false, err
+	}
+	rep := acceptReport{Done: r.Done, Status: "done"}
+	var lines []string
+	say := func(format string, a ...any) { lines = append(lines, fmt.Sprintf(format, a...)) }
+	for i := range r.Certificates {
+		ok, err := t.certificate(r, i, &rep, say)
+		if err != nil {
+			return got, err
+		}
+		got = got || ok
+	}
+	for i := range r.Revocations {
+		v := &r.Revocations[i]
+		if v.Revoked() {
+			rep.Status = "revoked"
+			say("revoked: serial %x", v.Serial)
+		} else {
+			rep.Status, rep.FailInfo, rep.Text = "refused", v.Status.FailInfo.String(), strings.Join(v.Status.StatusString, "; ")
+			say("refused: serial %x: %s (%s)", v.Serial, rep.Text, rep.FailInfo)
+		}
+	}
+	for _, info := range r.Infos {
+		rep.Status = "informed"
+		file, err := t.info(info)
+		if err != nil {
+			return got, err
+		}
+		rep.Infos = append(rep.Infos, cmp.InfoName(info.Type))
+		if file != "" {
+			say("%s: %s", cmp.InfoName(info.Type), file)
+		} else {
+			say("%s: %s", cmp.InfoName(info.Type), describeInfo(info))
+		}
+	}
+	if r.Waiting != nil {
+		rep.Status, rep.CheckAfter, rep.Text = "waiting", int64(r.Waiting.CheckAfter/time.Second), strings.Join(r.Waiting.Reason, "; ")
+		say("waiting: ask again in %s %q", r.Waiting.CheckAfter, rep.Text)
+	}
+	if r.Kind == cmp.TypePKIConf {
+		rep.Status = "confirmed"
+		say("the CA has the confirmation")
+	}
+	if r.Next != nil {
+		rep.NextKind = r.NextKind.String()
+		rep.Next = t.nextOut
+		if rep.Next == "" {
+			rep.Next = t.base + "." + rep.NextKind + ".pki"
+		}
+		say("carry %s to the CA", rep.Next)
+	}
+	// Certificates are there by now; the session before the message that it
+	// remembers.
+	if err := writeSession(t.session, s); err != nil {
+		return got, err
+	}
+	if r.Next != nil {
+		if err := replaceFile(rep.Next, r.Next, 0o644); err != nil {
+			return got, err
+		}
+	}
+	return got, t.report(rep, strings.Join(lines, "\n"))
+}
+
+func (t *taken) report(rep acceptReport, text string) error {
+	if t.c.json {
+		return t.c.printJSON(rep)
+	}
+	_, err := fmt.Fprintln(t.c.stdout, text)
+	return err
+}
+
+// certificate writes one certificate and its chain.
+func (t *taken) certificate(r *client.Result, i int, rep *acceptReport, say func(string, ...any)) (bool, error) {
+	cert := &r.Certificates[i]
+	numbered := func(path string) string {
+		if i == 0 {
+			return path
+		}
+		return besides(path, fmt.Sprintf("-%d%s", i, extension(path)))
+	}
+	if cert.Certificate == nil {
+		if cert.State == client.ItemWaiting || cert.State == client.ItemAsked {
+			return false, nil
+		}
+		rep.Status, rep.FailInfo, rep.Text = "refused", cert.Status.FailInfo.String(), strings.Join(cert.Status.StatusString, "; ")
+		if cert.Err != nil {
+			rep.Text = cert.Err.Error()
+			say("not accepted: %v", cert.Err)
+			return false, nil
+		}
+		say("refused: %q (%s)", rep.Text, rep.FailInfo)
+		return false, nil
+	}
+	x, err := parseCertificate(cert.Certificate)
+	if err != nil {
+		return false, err
+	}
+	path := numbered(t.certOut)
+	if err := replaceFile(path, keyfile.MarshalCertificates(cert.Certificate), 0o644); err != nil {
+		return false, err
+	}
+	chain := numbered(t.chainOut)
+	if len(cert.Chain) > 0 {
+		if err := replaceFile(chain, keyfile.MarshalCertificates(cert.Chain...), 0o644); err != nil {
+			return false, err
+		}
+		rep.Chain = chain
+	}
+	rep.Status = "issued"
+	rep.Certificates = append(rep.Certificates, path)
+	rep.Serials = append(rep.Serials, hex.EncodeToString(x.SerialNumber.Bytes()))
+	say("certificate: %s", path)
+	say("  subject  %s", pkix.Name(x.RawSubject))
+	say("  issuer   %s", pkix.Name(x.RawIssuer))
+	say("  serial   %x", x.SerialNumber)
+	say("  valid    %s to %s", x.NotBefore.Format(time.DateTime), x.NotAfter.Format(time.DateTime))
+	if rep.Chain != "" {
+		say("  chain    %s", chain)
+	}
+	for _, m := range cert.Changes {
+		say("  changed  %q", m)
+	}
+	return true, nil
+}
+
+func extension(path string) string {
+	if i := strings.LastIndexByte(path, '.'); i > strings.LastIndexByte(path, '/') {
+		return path[i:]
+	}
+	return ""
+}
+
+// info writes the certificates and CRLs of a genp to files.
+func (t *taken) info(i cmp.InfoTypeAndValue) (string, error) {
+	if i.Value == nil {
+		return "", nil
+	}
+	switch i.Type {
+	case cmp.OIDCACerts:
+		certs, err := i.CACerts()
+		if err != nil {
+			return "", err
+		}
+		path := t.base + ".cacerts.pem"
+		return path, replaceFile(path, keyfile.MarshalCertificates(certs...), 0o644)
+	case cmp.OIDCurrentCRL:
+		crl, err := i.CurrentCRL()
+		if err != nil {
+			return "", err
+		}
+		path := t.base + ".crl"
+		return path, replaceFile(path, crl, 0o644)
+	case cmp.OIDCRLs:
+		crls, err := i.CRLs()
+		if err != nil || len(crls) == 0 {
+			return "", err
+		}
+		path := t.base + ".crl"
+		return path, replaceFile(path, crls[0], 0o644)
+	}
+	return "", nil
+}
+
+func describeInfo(i cmp.InfoTypeAndValue) string {
+	switch i.Type {
+	case cmp.OIDCertProfile:
+		if names, err := i.CertProfile(); err == nil {
+			return fmt.Sprintf("%q", names)
+		}
+	case cmp.OIDConfirmWaitTime:
+		if at, err := i.ConfirmWaitTime(); err == nil {
+			return at.Format(time.DateTime)
+		}
+	case cmp.OIDSignKeyPairTypes:
+		if algs, err := i.SignKeyPairTypes(); err == nil {
+			return fmt.Sprintf("%d algorithms", len(algs))
+		}
+	case cmp.OIDUnsupportedOIDs:
+		if oids, err := i.UnsupportedOIDs(); err == nil {
+			var names []string
+			for _, o := range oids {
+				names = append(names, cmp.InfoName(o))
+			}
+			return strings.Join(names, ", ")
+		}
+	}
+	if i.Value == nil {
+		return "(nothing)"
+	}
+	return hex.EncodeToString(i.Value[:min(len(i.Value), 64)])
+}

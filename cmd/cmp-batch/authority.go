@@ -1,0 +1,353 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"cmp-batch/cmpcore"
+	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/issuance"
+	"cmp-batch/cmpcore/keyfile"
+	"cmp-batch/cmpcore/pkix"
+	"cmp-batch/configs"
+	"cmp-batch/spool/sqlite"
+
+	"golang.org/x/term"
+)
+
+// vaultKey is where the Store keeps the wrapped key of the vault.
+const vaultKey = "vault"
+
+// authority is a CA as its configuration describes it, opened as far as a
+// command needs it.
+type authority struct {
+	cfg    *configs.Config
+	log    *slog.Logger
+	store  *sqlite.Store
+	vault  *keyfile.Vault
+	engine *cmpcore.Engine
+
+	// passphrases are asked for once, however many things they open.
+	passphrases map[configs.Passphrase][]byte
+	cli         *cli
+}
+
+// openLedger opens configuration and database: enough to look at things.
+func (c *cli) openLedger(ctx context.Context) (*authority, error) {
+	cfg, err := configs.Load(c.configFile)
+	if err != nil {
+		return nil, configError(err)
+	}
+	log, err := c.logger(cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	a := &authority{cfg: cfg, log: log, cli: c, passphrases: map[configs.Passphrase][]byte{}}
+	a.store, err = sqlite.Open(ctx, cfg.Store.SQLite, sqlite.Options{})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, hint(usageError{err}, "cmp-batch init makes a CA with its database; a lost one comes back from the backup")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// configError makes a configuration that cannot be read wrong use.
+func configError(err error) error {
+	var f configs.Faults
+	if errors.As(err, &f) {
+		return err
+	}
+	return usageError{err}
+}
+
+// openVault opens the registered secrets too.
+func (c *cli) openVault(ctx context.Context) (*authority, error) {
+	a, err := c.openLedger(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.unlock(ctx); err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// openAuthority opens everything: the CA's key as well.
+func (c *cli) openAuthority(ctx context.Context) (*authority, error) {
+	a, err := c.openVault(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if a.engine, err = a.newEngine(); err != nil {
+		a.close()
+		return nil, usageError{err}
+	}
+	return a, nil
+}
+
+func (a *authority) close() {
+	if a.store != nil {
+		if err := a.store.Close(); err != nil {
+			a.log.Error("database: close", "error", err)
+		}
+	}
+}
+
+func (a *authority) unlock(ctx context.Context) error {
+	wrapped, err := a.store.Meta(ctx, vaultKey)
+	if err != nil {
+		return err
+	}
+	if wrapped == nil {
+		return usageError{fmt.Errorf("database %s has no vault: it was not made by init", a.cfg.Store.SQLite)}
+	}
+	pass, err := a.passphrase(a.cfg.Vault, "the vault of registered secrets")
+	if err != nil {
+		return err
+	}
+	if a.vault, err = keyfile.OpenVault(wrapped, pass); err != nil {
+		return hint(usageError{fmt.Errorf("vault of registered secrets: %w", err)}, "vault: in the configuration says where its passphrase is")
+	}
+	return nil
+}
+
+// passphrase gets a passphrase from where the configuration says.
+func (a *authority) passphrase(p configs.Passphrase, what string) ([]byte, error) {
+	if v, ok := a.passphrases[p]; ok {
+		return v, nil
+	}
+	var v []byte
+	switch {
+	case p.File != "":
+		f, err := os.Open(p.File)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("passphrase of %s: %w", what, err)}
+		}
+		defer f.Close()
+		line, err := bufio.NewReaderSize(f, 4096).ReadSlice('\n')
+		if len(line) == 0 && err != nil {
+			return nil, usageError{fmt.Errorf("passphrase of %s: file %s is empty", what, p.File)}
+		}
+		v = []byte(strings.TrimRight(string(line), "\r\n"))
+	case p.Env != "":
+		s, ok := os.LookupEnv(p.Env)
+		if !ok {
+			return nil, usageError{fmt.Errorf("passphrase of %s: environment variable %s is not set", what, p.Env)}
+		}
+		v = []byte(s)
+	case p.Prompt:
+		f, ok := a.cli.stdin.(*os.File)
+		if !ok || !term.IsTerminal(int(f.Fd())) {
+			return nil, usageError{fmt.Errorf("passphrase of %s: there is no terminal to ask on", what)}
+		}
+		fmt.Fprintf(a.cli.stderr, "Passphrase of %s: ", what)
+		var err error
+		v, err = term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(a.cli.stderr)
+		if err != nil {
+			return nil, fmt.Errorf("passphrase of %s: %w", what, err)
+		}
+	}
+	a.passphrases[p] = v
+	return v, nil
+}
+
+// keyPair reads a certificate, its chain and its key.
+func (a *authority) keyPair(k configs.KeyPair, what string) (cert []byte, chain [][]byte, signer crypto.Signer, err error) {
+	certs, err := readCertificates(k.Certificate)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("%s: %w", what, err)
+	}
+	cert, chain = certs[0], certs[1:]
+	if k.Chain != "" {
+		more, err := readCertificates(k.Chain)
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("chain of %s: %w", what, err)
+		}
+		chain = append(chain, more...)
+	}
+	if chain, err = orderChain(cert, chain); err != nil {
+		return nil, nil, nil, fmt.Errorf("chain of %s: %w", what, err)
+	}
+	pemKey, err := os.ReadFile(k.Key)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("key of %s: %w", what, err)
+	}
+	pass, err := a.passphrase(k.Passphrase, "the key of "+what)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if signer, err = keyfile.ParsePKCS8(pemKey, pass); err != nil {
+		return nil, nil, nil, fmt.Errorf("key of %s, %s: %w", what, k.Key, err)
+	}
+	return cert, chain, signer, nil
+}
+
+func readCertificates(path string) ([][]byte, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	certs, err := keyfile.ParseCertificates(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return certs, nil
+}
+
+// orderChain puts the issuers of cert into order, the root last, and refuses
+// certificates that do not belong to it.
+func orderChain(cert []byte, pool [][]byte) ([][]byte, error) {
+	at, err := x509.ParseCertificate(cert)
+	if err != nil {
+		return nil, err
+	}
+	var left []*x509.Certificate
+	for _, der := range pool {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, err
+		}
+		if !c.Equal(at) {
+			left = append(left, c)
+		}
+	}
+	var chain [][]byte
+	for len(left) > 0 {
+		found := -1
+		for i, c := range left {
+			if string(c.RawSubject) == string(at.RawIssuer) && at.CheckSignatureFrom(c) == nil {
+				found = i
+				break
+			}
+		}
+		if found < 0 {
+			return nil, fmt.Errorf("%q is not an issuer of %q", left[0].Subject, at.Subject)
+		}
+		at = left[found]
+		chain = append(chain, at.Raw)
+		left = append(left[:found], left[found+1:]...)
+	}
+	return chain, nil
+}
+
+// newEngine turns settings into the core.
+func (a *authority) newEngine() (*cmpcore.Engine, error) {
+	cfg := a.cfg
+	cert, chain, signer, err := a.keyPair(cfg.CA.KeyPair, "the CA")
+	if err != nil {
+		return nil, err
+	}
+	issuer, err := issuance.NewIssuer(cert, signer, cfg.CA.Signature)
+	if err != nil {
+		return nil, err
+	}
+	ec := cmpcore.Config{
+		Authority: cmpcore.Authority{
+			Issuer: issuer, Certificate: cert, Chain: chain, Signer: signer, SignatureAlgorithm: cfg.CA.Signature,
+		},
+		Profiles:    map[string]*issuance.Profile{},
+		Policies:    map[string]cmpcore.Policy{},
+		Limits:      cmp.Limits{DER: cfg.Limits},
+		CRLLifetime: cfg.CRL.Lifetime,
+		Clock:       time.Now,
+		Random:      rand.Reader,
+		Unseal: func(s *cmpcore.Secret) ([]byte, error) {
+			return a.vault.Open(s.Ref, s.Sealed)
+		},
+	}
+	if p := cfg.CA.Protection; p != nil {
+		cert, chain, signer, err := a.keyPair(*p, "CMP protection")
+		if err != nil {
+			return nil, err
+		}
+		ec.Authority.ProtectionCertificate = cert
+		ec.Authority.ProtectionChain = chain
+		ec.Authority.Signer = signer
+		ec.Authority.SignatureAlgorithm = p.Signature
+	}
+	for name, pc := range cfg.Profiles {
+		if ec.Profiles[name], err = issuance.Compile(pc); err != nil {
+			return nil, err
+		}
+		ec.CRLDistributionPoints = append(ec.CRLDistributionPoints, pc.CRLURLs...)
+	}
+	for i := range cfg.Rules {
+		r, err := engineRule(&cfg.Rules[i])
+		if err != nil {
+			return nil, fmt.Errorf("rule %s: %w", cfg.Rules[i].Name, err)
+		}
+		ec.Rules = append(ec.Rules, r)
+	}
+	for _, ch := range cfg.Channels {
+		ec.Policies[ch.Name] = enginePolicy(cfg.Policy(ch))
+	}
+	ec.Policies[mediumChannel] = enginePolicy(cfg.Policies[cfg.Process.Policy])
+	return cmpcore.New(ec)
+}
+
+func engineRule(r *configs.Rule) (cmpcore.Rule, error) {
+	out := cmpcore.Rule{
+		Name: r.Name, May: r.May, Profiles: r.Profiles, Own: r.Own, KeyTypes: r.KeyTypes, Approval: r.Approval,
+		RAVerified: r.RAVerified, SameKey: r.SameKey, ChangeNames: r.ChangeNames, RevokeAny: r.RevokeAny,
+		Names: matchNames(r.Subjects),
+	}
+	h := r.Certificate
+	if h == nil {
+		out.Secret = r.MatchesSecret
+		return out, nil
+	}
+	out.Certificate = &cmpcore.CertificateWho{IssuedHere: h.IssuedHere, Subject: matchNames(h.Subjects)}
+	for _, path := range h.Files {
+		certs, err := readCertificates(path)
+		if err != nil {
+			return out, err
+		}
+		for _, der := range certs {
+			c, err := x509.ParseCertificate(der)
+			if err != nil {
+				return out, fmt.Errorf("%s: %w", path, err)
+			}
+			out.Certificate.Anchors = append(out.Certificate.Anchors, c)
+		}
+	}
+	return out, nil
+}
+
+func matchNames(patterns []configs.Subject) func(pkix.Name) bool {
+	if len(patterns) == 0 {
+		return nil
+	}
+	return func(n pkix.Name) bool {
+		for i := range patterns {
+			if patterns[i].Match(n) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func enginePolicy(p configs.Policy) cmpcore.Policy {
+	return cmpcore.Policy{
+		MessageTimeWindow: p.MessageTimeWindow, RequireMessageTime: p.RequireMessageTime,
+		ImplicitConfirm: p.ImplicitConfirm, ConfirmWait: p.ConfirmWait, KeepUnconfirmed: p.KeepUnconfirmed,
+		TransactionLife: p.TransactionLife, PollInterval: p.PollInterval, Hold: p.Hold,
+		OmitRoot: !p.ExtraCertsRoot, MAC: &p.MAC, Signatures: &p.Signatures,
+		Lightweight: p.Lightweight, LastPollNonce: p.LastPollNonce, Tolerate: p.Tolerate,
+		SilentToStrangers: p.SilentToStrangers, MaxRequests: p.MaxRequests,
+	}
+}

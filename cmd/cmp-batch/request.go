@@ -1,0 +1,426 @@
+package main
+
+import (
+	"crypto"
+	"crypto/rand"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"cmp-batch/cmpcore/alg"
+	"cmp-batch/cmpcore/client"
+	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/der"
+	"cmp-batch/cmpcore/issuance"
+	"cmp-batch/cmpcore/keyfile"
+	"cmp-batch/cmpcore/pkcs10"
+	"cmp-batch/cmpcore/pkix"
+
+	"github.com/spf13/cobra"
+)
+
+// requestFlags are what can be asked for.
+type requestFlags struct {
+	identity
+	out, session             string
+	subject, recipient       string
+	sans, keyUsage, extUsage []string
+	key, keyOut, keyType     string
+	validity, notBefore      string
+	profile                  []string
+	implicit                 bool
+	raVerified               bool
+	csr                      string
+	old                      string
+	revoke, issuer, serial   string
+	reason, invalidity       string
+	infos                    []string
+	pvno                     int
+	pbmac1                   bool
+	macHash, macHMAC         string
+	iterations               int
+}
+
+var requestKinds = map[string]cmp.BodyType{
+	"ir": cmp.TypeIR, "cr": cmp.TypeCR, "kur": cmp.TypeKUR, "p10cr": cmp.TypeP10CR, "rr": cmp.TypeRR, "genm": cmp.TypeGenM,
+}
+
+func (c *cli) requestCommand() *cobra.Command {
+	var f requestFlags
+	cmd := &cobra.Command{
+		Use:   "request {ir|cr|kur|p10cr|rr|genm} --out FILE.pki",
+		Short: "Make a request file: certificate, update, revocation, question",
+		Long: `Make a request file for a CMP CA, to be carried there by any means:
+
+  ir, cr, p10cr   a certificate for a new key, or for that of --key
+  kur             a new certificate in place of that of --cert (or --old)
+  rr              revocation of --revoke FILE, or of --issuer and --serial
+  genm            a question: --info caCerts,currentCRL,...
+
+FILE.pki goes to the CA. FILE.key (a new key, where one is made) and
+FILE.session.json (the memory of the transaction, no secrets) stay here; accept
+takes them with the answer.`,
+		Example: `  cmp-batch request ir --out d1.pki --subject CN=device-1 --ref device-1 --secret-file d1.secret
+  cmp-batch request kur --out d1-new.pki --cert d1.crt --sign-key d1.key
+  cmp-batch request rr --out d1-rr.pki --cert d1.crt --sign-key d1.key --revoke d1.crt --reason superseded
+  cmp-batch request genm --out q.pki --info caCerts,currentCRL --ref device-1 --secret-file d1.secret`,
+		Args:      cobra.ExactArgs(1),
+		ValidArgs: []string{"ir", "cr", "kur", "p10cr", "rr", "genm"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			kind, ok := requestKinds[args[0]]
+			if !ok {
+				return usage("%q is no kind of request: ir, cr, kur, p10cr, rr or genm", args[0])
+			}
+			return c.request(kind, &f)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVarP(&f.out, "out", "o", "", "`FILE` for the request; .pki is usual")
+	fl.StringVar(&f.session, "session", "", "`FILE` for the memory of the transaction (default: beside --out)")
+	f.identity.flags(cmd)
+	fl.StringVar(&f.subject, "subject", "", "wanted subject `NAME`, as CN=a,O=b or /O=b/CN=a")
+	fl.StringSliceVar(&f.sans, "san", nil, "wanted alternative names: dns:HOST, ip:ADDRESS, email:ADDRESS, uri:URI")
+	fl.StringSliceVar(&f.keyUsage, "key-usage", nil, "wanted key usages, as digitalSignature")
+	fl.StringSliceVar(&f.extUsage, "ext-key-usage", nil, "wanted extended key usages, as clientAuth, or object identifiers")
+	fl.StringVar(&f.key, "key", "", "private key `FILE` to certify (default: make a new one)")
+	fl.StringVar(&f.keyOut, "key-out", "", "`FILE` for a new key (default: beside --out, .key)")
+	fl.StringVar(&f.keyType, "key-type", "ecdsa-p256", "`TYPE` of a new key: "+strings.Join(alg.KeyTypes(), ", "))
+	fl.StringVar(&f.validity, "validity", "", "wanted validity, as 90d or 1y (default: as the CA likes)")
+	fl.StringSliceVar(&f.profile, "profile", nil, "certificate profile of the CA (certProfile)")
+	fl.BoolVar(&f.implicit, "implicit-confirm", false, "ask the CA to do without a confirmation")
+	fl.BoolVar(&f.raVerified, "ra-verified", false, "as an RA: say that possession of the key was checked")
+	fl.StringVar(&f.csr, "csr", "", "PKCS#10 `FILE` of p10cr (default: made from the key)")
+	fl.StringVar(&f.old, "old", "", "certificate `FILE` that kur updates (default: that of --cert)")
+	fl.StringVar(&f.revoke, "revoke", "", "certificate `FILE` that rr is about")
+	fl.StringVar(&f.issuer, "issuer", "", "issuer `NAME` of the certificate that rr is about, with --serial")
+	fl.StringVar(&f.serial, "serial", "", "its serial number, `HEX`")
+	fl.StringVar(&f.reason, "reason", "", "why: keyCompromise, superseded, cessationOfOperation, certificateHold, removeFromCRL, ...")
+	fl.StringVar(&f.invalidity, "invalidity-date", "", "since when the key is not to be trusted, as 2026-01-31T12:00:00Z")
+	fl.StringSliceVar(&f.infos, "info", nil, "what genm asks: "+strings.Join(client.InfoTypes(), ", "))
+	fl.StringVar(&f.recipient, "recipient", "", "`NAME` of the CA")
+	fl.IntVar(&f.pvno, "pvno", 2, "protocol version, 2 or 3")
+	fl.BoolVar(&f.pbmac1, "pbmac1", false, "protect with PBMAC1 instead of the older password-based MAC")
+	fl.StringVar(&f.macHash, "mac-hash", "", "hash that derives the MAC's key (default sha256)")
+	fl.StringVar(&f.macHMAC, "mac-hmac", "", "hash of the MAC's HMAC (default sha256)")
+	fl.IntVar(&f.iterations, "mac-iterations", 0, "iterations of the key derivation (default 10000)")
+	return c.withJSON(cmd)
+}
+
+// besides gives a file's path beside another: d1.pki, ".key" -> d1.key.
+func besides(path, suffix string) string {
+	return strings.TrimSuffix(path, filepath.Ext(path)) + suffix
+}
+
+func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
+	if f.out == "" {
+		return usage("--out says where the request file goes")
+	}
+	if f.session == "" {
+		f.session = besides(f.out, ".session.json")
+	}
+	o := client.Options{Kind: kind, PVNO: f.pvno, ImplicitConfirm: f.implicit, CertProfile: f.profile}
+	f.mac = client.MAC{PBMAC1: f.pbmac1, Hash: f.macHash, HMAC: f.macHMAC, Iterations: f.iterations}
+	var err error
+	if o.Credentials, err = f.credentials(); err != nil {
+		return usageError{err}
+	}
+	if f.recipient != "" {
+		if o.Recipient, err = pkix.ParseDN(f.recipient); err != nil {
+			return usageError{fmt.Errorf("--recipient: %w", err)}
+		}
+	}
+	wantsKey := kind != cmp.TypeRR && kind != cmp.TypeGenM && f.csr == ""
+	keyPath := ""
+	var key crypto.Signer
+	if wantsKey {
+		if f.key != "" {
+			pass, err := f.passphrase()
+			if err != nil {
+				return usageError{fmt.Errorf("--passphrase-file: %w", err)}
+			}
+			if key, err = readKey(f.key, pass); err != nil {
+				return usageError{fmt.Errorf("--key: %w", err)}
+			}
+		} else {
+			keyPath = f.keyOut
+			if keyPath == "" {
+				keyPath = besides(f.out, ".key")
+			}
+			if key, err = alg.GenerateKey(rand.Reader, f.keyType); err != nil {
+				return usageError{fmt.Errorf("--key-type: %w", err)}
+			}
+		}
+	}
+	if err := refuseExisting(f.out, f.session, keyPath); err != nil {
+		return err
+	}
+	switch kind {
+	case cmp.TypeRR:
+		r, err := f.revocation()
+		if err != nil {
+			return usageError{err}
+		}
+		o.Revocations = []client.Revocation{r}
+	case cmp.TypeGenM:
+		for _, name := range f.infos {
+			t, err := client.InfoType(name)
+			if err != nil {
+				return usageError{fmt.Errorf("--info: %w", err)}
+			}
+			o.Infos = append(o.Infos, cmp.InfoTypeAndValue{Type: t})
+		}
+		if len(o.Infos) == 0 {
+			return usage("--info says what to ask")
+		}
+	case cmp.TypeP10CR:
+		if o.PKCS10, err = f.pkcs10(key); err != nil {
+			return usageError{err}
+		}
+	default:
+		r, err := f.certificate(key)
+		if err != nil {
+			return usageError{err}
+		}
+		o.Certificates = []client.CertificateRequest{r}
+	}
+	s, message, err := client.Start(o)
+	if err != nil {
+		return usageError{err}
+	}
+	// The key first, the request last: a request that is there has all that
+	// its answer will need.
+	if keyPath != "" {
+		if err := f.writeKey(keyPath, key); err != nil {
+			return err
+		}
+	}
+	if err := writeSession(f.session, s); err != nil {
+		return err
+	}
+	if err := writeNew(f.out, message, 0o644); err != nil {
+		return err
+	}
+	if c.json {
+		return c.printJSON(map[string]any{"request": f.out, "session": f.session, "key": keyPath, "kind": kind.String(), "transaction": s.TransactionID})
+	}
+	w := c.table("request\t" + f.out)
+	if keyPath != "" {
+		note := ""
+		if f.passphraseFile == "" {
+			note = "  (not encrypted; --passphrase-file would)"
+		}
+		fmt.Fprintf(w, "key\t%s%s\n", keyPath, note)
+	}
+	fmt.Fprintf(w, "session\t%s\n", f.session)
+	w.Flush()
+	fmt.Fprintf(c.stdout, "\nCarry %s to the CA. With its answer:\n  cmp-batch accept ANSWER.pki --session %s ...\n", f.out, f.session)
+	return nil
+}
+
+func (f *requestFlags) writeKey(path string, key crypto.Signer) error {
+	pass, err := f.passphrase()
+	if err != nil {
+		return usageError{fmt.Errorf("--passphrase-file: %w", err)}
+	}
+	if pass != nil {
+		data, err := keyfile.EncryptPKCS8(rand.Reader, key, pass)
+		if err != nil {
+			return err
+		}
+		return writeNew(path, data, 0o600)
+	}
+	data, err := keyfile.MarshalPKCS8(key)
+	if err != nil {
+		return err
+	}
+	return writeNew(path, data, 0o600)
+}
+
+// certificate is the request of ir, cr and kur.
+func (f *requestFlags) certificate(key crypto.Signer) (r client.CertificateRequest, err error) {
+	r.Key = key
+	if f.raVerified {
+		r.POP = client.POPRAVerified
+	}
+	if r.Subject, err = f.subjectName(); err != nil {
+		return r, err
+	}
+	if r.SANs, err = parseSANs(f.sans); err != nil {
+		return r, err
+	}
+	for _, name := range f.keyUsage {
+		u, ok := pkix.KeyUsageByName(name)
+		if !ok {
+			return r, fmt.Errorf("--key-usage: %q is none", name)
+		}
+		r.KeyUsage |= u
+	}
+	for _, name := range f.extUsage {
+		oid, ok := pkix.ExtKeyUsageByName(name)
+		if !ok {
+			if oid, err = pkix.ParseOID(name); err != nil {
+				return r, fmt.Errorf("--ext-key-usage: %q is neither a name nor an object identifier", name)
+			}
+		}
+		r.ExtKeyUsage = append(r.ExtKeyUsage, oid)
+	}
+	if f.validity != "" {
+		p, err := issuance.ParsePeriod(f.validity)
+		if err != nil {
+			return r, fmt.Errorf("--validity: %w", err)
+		}
+		r.NotAfter = p.From(time.Now())
+	}
+	if f.old != "" {
+		certs, err := readCertificates(f.old)
+		if err != nil {
+			return r, fmt.Errorf("--old: %w", err)
+		}
+		r.OldCertificate = certs[0]
+	}
+	return r, nil
+}
+
+func (f *requestFlags) subjectName() (pkix.Name, error) {
+	if f.subject == "" {
+		return nil, nil
+	}
+	n, err := pkix.ParseDN(f.subject)
+	if err != nil {
+		return nil, fmt.Errorf("--subject: %w", err)
+	}
+	return n, nil
+}
+
+func parseSANs(list []string) ([]pkix.GeneralName, error) {
+	var out []pkix.GeneralName
+	for _, s := range list {
+		kind, value, ok := strings.Cut(s, ":")
+		var n pkix.GeneralName
+		var err error
+		switch {
+		case !ok:
+			err = fmt.Errorf("write dns:HOST, ip:ADDRESS, email:ADDRESS or uri:URI")
+		case kind == "dns":
+			n, err = pkix.NewDNSName(value)
+		case kind == "email":
+			n, err = pkix.NewRFC822Name(value)
+		case kind == "uri":
+			n, err = pkix.NewURI(value)
+		case kind == "ip":
+			var a netip.Addr
+			if a, err = netip.ParseAddr(value); err == nil {
+				n, err = pkix.NewIPAddress(a)
+			}
+		default:
+			err = fmt.Errorf("%q is no kind of name: dns, ip, email or uri", kind)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--san %q: %w", s, err)
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+// pkcs10 reads --csr or makes a CertificationRequest with the key.
+func (f *requestFlags) pkcs10(key crypto.Signer) ([]byte, error) {
+	if f.csr != "" {
+		data, err := readBounded(f.csr, 1<<20)
+		if err != nil {
+			return nil, fmt.Errorf("--csr: %w", err)
+		}
+		if b, _ := pem.Decode(data); b != nil {
+			data = b.Bytes
+		}
+		if _, err := pkcs10.Parse(data, der.Limits{}); err != nil {
+			return nil, fmt.Errorf("--csr %s: %w", f.csr, err)
+		}
+		return data, nil
+	}
+	subject, err := f.subjectName()
+	if err != nil {
+		return nil, err
+	}
+	if subject == nil {
+		subject = pkix.EmptyName
+	}
+	spki, err := alg.MarshalPublicKey(key.Public())
+	if err != nil {
+		return nil, err
+	}
+	sigAlg, err := alg.SignatureFor(key.Public(), "")
+	if err != nil {
+		return nil, err
+	}
+	tmpl, err := f.certificate(key)
+	if err != nil {
+		return nil, err
+	}
+	var exts []pkix.Extension
+	if len(tmpl.SANs) > 0 {
+		e, err := pkix.SubjectAltNameExtension(tmpl.SANs, subject.IsEmpty())
+		if err != nil {
+			return nil, err
+		}
+		exts = append(exts, e)
+	}
+	if tmpl.KeyUsage != 0 {
+		exts = append(exts, pkix.KeyUsageExtension(tmpl.KeyUsage))
+	}
+	if len(tmpl.ExtKeyUsage) > 0 {
+		exts = append(exts, pkix.ExtKeyUsageExtension(tmpl.ExtKeyUsage))
+	}
+	var attrs []pkcs10.Attribute
+	if len(exts) > 0 {
+		a, err := pkcs10.ExtensionRequest(exts)
+		if err != nil {
+			return nil, err
+		}
+		attrs = append(attrs, a)
+	}
+	return pkcs10.Build(subject, spki, attrs, sigAlg, func(info []byte) ([]byte, error) {
+		return alg.Sign(rand.Reader, key, sigAlg, info)
+	})
+}
+
+// revocation is the request of rr.
+func (f *requestFlags) revocation() (r client.Revocation, err error) {
+	switch {
+	case f.revoke != "":
+		certs, err := readCertificates(f.revoke)
+		if err != nil {
+			return r, fmt.Errorf("--revoke: %w", err)
+		}
+		r.Certificate = certs[0]
+	case f.serial != "" && f.issuer != "":
+		if r.Issuer, err = pkix.ParseDN(f.issuer); err != nil {
+			return r, fmt.Errorf("--issuer: %w", err)
+		}
+		n, ok := new(big.Int).SetString(strings.ReplaceAll(f.serial, ":", ""), 16)
+		if !ok {
+			return r, fmt.Errorf("--serial: %q is not hex", f.serial)
+		}
+		r.Serial = n
+	default:
+		return r, fmt.Errorf("say which certificate: --revoke FILE, or --issuer and --serial")
+	}
+	if f.reason == "" {
+		r.NoReason = true
+	} else {
+		var ok bool
+		if r.Reason, ok = pkix.CRLReasonByName(f.reason); !ok {
+			return r, fmt.Errorf("--reason: %q is none of RFC 5280", f.reason)
+		}
+	}
+	if f.invalidity != "" {
+		if r.InvalidityDate, err = time.Parse(time.RFC3339, f.invalidity); err != nil {
+			return r, fmt.Errorf("--invalidity-date: %w", err)
+		}
+	}
+	return r, nil
+}

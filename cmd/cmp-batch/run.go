@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	dirin "cmp-batch/inbox/dir"
+	dirout "cmp-batch/outbox/dir"
+	"cmp-batch/spool"
+	"cmp-batch/spool/sqlite"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+)
+
+// mediumChannel is the channel of the process command.
+const mediumChannel = "medium"
+
+func (c *cli) runCommand() *cobra.Command {
+	var once bool
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Watch all channels and answer what arrives",
+		Long: `Watch all channels of the configuration and answer what arrives, until told to
+stop (SIGTERM or Ctrl-C): the messages in work are finished, the rest stays
+where it is. A crash at any moment loses nothing.
+
+With --once, answer what is there, print a summary, and exit: 0 when all is
+done (refusals are answers), 1 when something is still there to retry.`,
+		Example: `  cmp-batch run -c my-ca/cmp-batch.yaml
+  cmp-batch run -c my-ca/cmp-batch.yaml --once --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			a, release, err := c.openToProcess(ctx)
+			if err != nil {
+				return err
+			}
+			defer release()
+			if once {
+				return a.drain(ctx, a.channels())
+			}
+			return a.watch(ctx, a.channels())
+		},
+	}
+	cmd.Flags().BoolVar(&once, "once", false, "answer what is there, print a summary and exit")
+	return c.withJSON(c.withConfig(cmd))
+}
+
+func (c *cli) processCommand() *cobra.Command {
+	var in, out string
+	cmd := &cobra.Command{
+		Use:   "process",
+		Short: "Answer the messages of one medium, such as a USB stick",
+		Long: `Answer the messages in one folder and write the answers to another, as
+run --once does, with nothing else touched. Answered requests move to archive/
+beside the requests, what is no message to failed/ there.`,
+		Example: `  cmp-batch process -c my-ca/cmp-batch.yaml --in /media/stick/requests --out /media/stick/answers`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if in == "" || out == "" {
+				return usage("--in and --out are needed: the folders of the medium")
+			}
+			ctx := cmd.Context()
+			a, release, err := c.openToProcess(ctx)
+			if err != nil {
+				return err
+			}
+			defer release()
+			info, err := os.Stat(in)
+			if err != nil {
+				return usageError{fmt.Errorf("--in: %w", err)}
+			}
+			if !info.IsDir() {
+				return usage("--in: %s is not a folder", in)
+			}
+			ch := channel{name: mediumChannel, in: in, out: out, archive: filepath.Join(in, "archive"), failed: filepath.Join(in, "failed"), makeFolders: true}
+			return a.drain(ctx, []channel{ch})
+		},
+	}
+	cmd.Flags().StringVar(&in, "in", "", "`DIR` with the requests")
+	cmd.Flags().StringVar(&out, "out", "", "`DIR` for the answers; made where missing")
+	return c.withJSON(c.withConfig(cmd))
+}
+
+// openToProcess opens the CA and takes the lock that keeps a second instance
+// off the same database.
+func (c *cli) openToProcess(ctx context.Context) (*authority, func(), error) {
+	a, err := c.openAuthority(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	unlock, err := sqlite.LockRun(a.cfg.Store.SQLite)
+	if err != nil {
+		a.close()
+		return nil, nil, err
+	}
+	return a, func() { a.close(); unlock() }, nil
+}
+
+// channel is one pair of folders to work on.
+type channel struct {
+	name, in, out, archive, failed string
+	remove, makeFolders            bool
+	staleAfter                     time.Duration
+	suffixes                       []string
+}
+
+// joined are the open ends of all channels and the pump between them.
+type joined struct {
+	pump    *spool.Pump
+	sources []*dirin.Source
+	close   func()
+}
+
+func (a *authority) join(channels []channel, progress func(spool.Progress), observe func(spool.Stage, int, time.Duration)) (*joined, error) {
+	j := &joined{}
+	var closers []func() error
+	j.close = func() {
+		for _, f := range closers {
+			if err := f(); err != nil {
+				a.log.Warn("channel: close", "error", err)
+			}
+		}
+	}
+	cfg := spool.Config{
+		Store: a.store, Processor: a.engine, Sinks: map[string]spool.Sink{},
+		BatchSize: a.cfg.Batch.Size, Workers: a.cfg.Batch.Workers, ScanInterval: a.cfg.Batch.ScanEvery,
+		Logger: a.log, Progress: progress, Observe: observe,
+	}
+	for _, ch := range channels {
+		if ch.makeFolders {
+			for _, d := range []string{ch.out, ch.archive, ch.failed} {
+				if err := os.MkdirAll(d, 0o755); err != nil {
+					j.close()
+					return nil, err
+				}
+			}
+		}
+		src, err := dirin.New(dirin.Options{
+			Channel: ch.name, In: ch.in, Archive: ch.archive, Delete: ch.remove, Failed: ch.failed,
+			MaxBytes: int64(a.cfg.Limits.Bytes), StaleAfter: ch.staleAfter, Suffixes: ch.suffixes, Logger: a.log,
+		})
+		if err != nil {
+			j.close()
+			return nil, fmt.Errorf("channel %s: %w", ch.name, err)
+		}
+		closers = append(closers, src.Close)
+		j.sources = append(j.sources, src)
+		cfg.Sources = append(cfg.Sources, src)
+		sink, err := dirout.New(dirout.Options{Channel: ch.name, Out: ch.out, Logger: a.log})
+		if err != nil {
+			j.close()
+			return nil, fmt.Errorf("channel %s: %w", ch.name, err)
+		}
+		closers = append(closers, sink.Close)
+		cfg.Sinks[ch.name] = sink
+	}
+	j.pump = spool.New(cfg)
+	return j, nil
+}
+
+// drain answers what is there and prints the summary.
+func (a *authority) drain(ctx context.Context, channels []channel) error {
+	c := a.cli
+	s, err := a.drainOnce(ctx, channels)
+	if c.json {
+		if err := c.printJSON(s); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprint(c.stdout, s)
+	}
+	if err != nil {
+		return err
+	}
+	if !s.Complete() {
+		return hint(errors.New("not everything could be done; what is left is still there"), "run again when the cause in the log is gone")
+	}
+	return nil
+}
+
+// drainOnce answers what is there, with a line of progress on a terminal.
+func (a *authority) drainOnce(ctx context.Context, channels []channel) (spool.Summary, error) {
+	line := &progressLine{w: a.cli.stderr, on: isTerminal(a.cli.stderr)}
+	j, err := a.join(channels, line.show, nil)
+	if err != nil {
+		return spool.Summary{}, usageError{err}
+	}
+	defer j.close()
+	s, err := j.pump.Drain(ctx)
+	line.clear()
+	return s, errors.Join(err, a.refreshCRL(context.WithoutCancel(ctx)))
+}
+
+// channels are those of the configuration.
+func (a *authority) channels() []channel {
+	var list []channel
+	for _, ch := range a.cfg.Channels {
+		list = append(list, channel{
+			name: ch.Name, in: ch.Dir.In, out: ch.Dir.Out, archive: ch.Dir.Archive, remove: ch.Dir.Delete,
+			failed: ch.Dir.Failed, staleAfter: ch.Dir.StaleAfter, suffixes: ch.Dir.Suffixes,
+		})
+	}
+	return list
+}
+
+// watch answers until ctx ends.
+func (a *authority) watch(ctx context.Context, channels []channel) error {
+	m := newMetrics()
+	j, err := a.join(channels, nil, m.observe)
+	if err != nil {
+		return usageError{err}
+	}
+	defer j.close()
+	m.watch(j.pump, a.store)
+	g, ctx := errgroup.WithContext(ctx)
+	if l := a.cfg.Metrics.Listen; l != "" {
+		stop, err := m.serve(l, a.log)
+		if err != nil {
+			return usageError{fmt.Errorf("metrics: %w", err)}
+		}
+		defer stop()
+	}
+	g.Go(func() error { return j.pump.Run(ctx) })
+	g.Go(func() error { return a.keepCRL(ctx) })
+	if p := a.cfg.Metrics.Textfile; p != "" {
+		g.Go(func() error { return m.keepTextfile(ctx, p, a.log) })
+	}
+	for _, ch := range channels {
+		a.log.Info("watching", "channel", ch.name, "in", ch.in, "out", ch.out)
+	}
+	err = g.Wait()
+	s := j.pump.Stats().Summary
+	a.log.Info("stopped", slog.Group("summary",
+		"received", s.Received, "answered", s.Answered, "refused", s.Refused, "waiting", s.Waiting, "failed", s.Failed,
+		"silent", s.Silent, "duplicates", s.Duplicates, "released", s.Released, "issued", s.Issued, "revoked", s.Revoked,
+		"undelivered", s.Undelivered, "incomplete", s.Incomplete))
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return err
+}
