@@ -116,6 +116,9 @@ func (c *Config) limit() int { return 4 * c.BatchSize }
 
 // Pump moves messages from sources through the processor and the Store into
 // sinks. It does not close what it was given.
+//
+// Several processes may share a Store. Each takes up only what the Store has
+// for channels that it knows: undelivered answers, decisions, expiries.
 type Pump struct {
 	cfg Config
 

@@ -21,6 +21,7 @@ type worklist struct {
 type putOff struct {
 	attempts int
 	until    time.Time
+	foreign  bool // of a channel that only another process has
 }
 
 func (w *worklist) init() {
@@ -143,13 +144,20 @@ func (r *run) take(w *worklist, items []*item) {
 	now := time.Now()
 	known := make(map[string]*putOff, len(w.putOff))
 	var fresh []*item
+	more := false
 	for _, it := range items {
 		key := w.key(it)
 		p := w.putOff[key]
 		if p != nil {
 			known[key] = p
 		}
-		if _, busy := w.inWork[key]; busy || p != nil && (now.Before(p.until) || r.drain && p.attempts >= r.cfg.Attempts) {
+		if p == nil && !r.knows(it) {
+			known[key] = &putOff{foreign: true}
+			more = true // the list may go on behind it
+			continue
+		}
+		if _, busy := w.inWork[key]; busy || p != nil &&
+			(p.foreign || now.Before(p.until) || r.drain && p.attempts >= r.cfg.Attempts) {
 			continue
 		}
 		w.inWork[key] = struct{}{}
@@ -162,10 +170,31 @@ func (r *run) take(w *worklist, items []*item) {
 	}
 	w.putOff = known // what the Store lists no more was done elsewhere
 	if len(fresh) == 0 {
-		w.done = true
+		w.done = !more
 		return
 	}
 	r.parse(fresh)
+}
+
+// knows tells whether work of the Store is of a channel of this process.
+func (r *run) knows(it *item) bool {
+	if it.held != nil {
+		for _, ret := range it.held.Returns {
+			if r.sinks[ret.Channel] != nil {
+				return true
+			}
+		}
+		return false
+	}
+	if r.sinks[it.channel] != nil {
+		return true
+	}
+	for _, s := range r.sources {
+		if s.name == it.channel {
+			return true
+		}
+	}
+	return false
 }
 
 // workDone ends work that the Store gave.

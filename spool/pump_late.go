@@ -58,7 +58,7 @@ func (r *run) addLate(id int64, it *item, err error) {
 	}
 }
 
-// arrived: an answer that was late has arrived, here or by another process.
+// lateOver: an answer that was late has arrived, here or by another process.
 func (r *run) lateOver(id int64) {
 	l := r.late[id]
 	if l == nil {
@@ -160,6 +160,8 @@ func (r *run) listed(rows []Undelivered, err error, after int64) {
 		switch {
 		case onItsWay, l != nil && (l.given || now.Before(l.due)):
 			continue
+		case l == nil && !r.mine(one):
+			continue
 		case l == nil && len(r.late) >= r.lateLimit():
 			r.skipped++
 			continue
@@ -172,6 +174,17 @@ func (r *run) listed(rows []Undelivered, err error, after int64) {
 		r.sendAll(&answer{id: id, page: p, done: (*answer).ofLate}, to, one[0].Reply)
 	}
 	p.arrived(r)
+}
+
+// mine tells whether this process can deliver an answer anywhere: another one,
+// with other channels, may share the Store.
+func (r *run) mine(places []Undelivered) bool {
+	for _, p := range places {
+		if r.sinks[p.Return.Channel] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *answer) ofLate(r *run) {

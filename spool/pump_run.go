@@ -98,6 +98,9 @@ func newRun(p *Pump, ctx context.Context, drain bool) *run {
 		r.sources = append(r.sources, &source{r: r, src: s, name: s.Channel()})
 	}
 	for name, s := range p.cfg.Sinks {
+		if s == nil {
+			continue
+		}
 		r.sinks[name] = &sink{r: r, name: name, to: s}
 	}
 	r.decided.init()

@@ -144,8 +144,8 @@ func TestFailedAndSilentDuplicates(t *testing.T) {
 		}
 		l := w.birth("a")
 		s := drain(t, w, l, l.config())
-		if s.Failed != 2 || s.Silent != 2 || s.Duplicates != 2 || w.sunk != 0 {
-			t.Errorf("%s%d answers", s, w.sunk)
+		if s.Failed != 2 || s.Silent != 2 || s.Duplicates != 2 || len(w.sunk) != 0 {
+			t.Errorf("%s%d answers", s, len(w.sunk))
 		}
 	})
 }
@@ -236,6 +236,58 @@ func TestTemporaryErrorOfOne(t *testing.T) {
 	})
 }
 
+// TestNothingOvertakes a message that Drain has given up, however late it is
+// collected.
+func TestNothingOvertakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.core.down.Store(true)
+		w.core.hook = func(string, string, string) { time.Sleep(time.Second) }
+		w.put("a", "1st", toy("T", "1", "temp"))
+		for i := range 100 {
+			w.put("a", fmt.Sprint("other", i), toy(fmt.Sprint("O", i), "1", ""))
+		}
+		w.put("a", "2nd", toy("T", "2", "refuse"))
+		s, err := spool.New(w.birth("a").config()).Drain(t.Context())
+		if err == nil || s.Received != 100 || s.Incomplete != 2 || w.waiting("a") != 2 {
+			t.Errorf("%v\n%s", err, s)
+		}
+		w.core.down.Store(false)
+		l := w.birth("a")
+		drain(t, w, l, l.config())
+		if got := w.chain(t, "T"); !slices.Equal(got, []string{"1", "2"}) {
+			t.Errorf("took effect in the order %q", got)
+		}
+	})
+}
+
+// TestOldAnswersComeFirst: what an earlier process left is delivered before
+// anything is collected.
+func TestOldAnswersComeFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		for i := range 11 { // several pages
+			w.put("a", fmt.Sprint("old", i), toy(fmt.Sprint("T", i), "1", ""))
+		}
+		l := w.birth("a")
+		l.sinks["a"].(*sink).down.Store(true)
+		if _, err := spool.New(l.config()).Drain(t.Context()); err == nil {
+			t.Error("delivered into a sink that is down")
+		}
+		w.mu.Lock()
+		w.in["a"] = slices.Insert(w.in["a"], 0, "new")
+		w.files["a/new"] = spool.Item{ID: "new", Return: spool.Return{Channel: "a", Name: "new"}, DER: toy("T-new", "1", "")}
+		w.mu.Unlock()
+		l = w.birth("a")
+		l.trace = func(point string) {
+			if n := w.delivered(); point == "collect before" && n < 11 {
+				t.Errorf("collected after %d old answers", n)
+			}
+		}
+		drain(t, w, l, l.config())
+	})
+}
+
 // TestSinkDown: a full disk does not eat the folder, and its end mends all.
 func TestSinkDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -261,7 +313,7 @@ func TestSinkDown(t *testing.T) {
 		if st.Undelivered < 16 || st.Undelivered > 40 || st.InFlight != st.Undelivered {
 			t.Errorf("%d answers are undelivered, %d claims open", st.Undelivered, st.InFlight)
 		}
-		if c := a.calls.Load(); c < 100 {
+		if c := a.calls.Load(); c < 100 || c > 1000 {
 			t.Errorf("the sink was tried %d times in an hour", c)
 		}
 		a.down.Store(false)
@@ -269,6 +321,9 @@ func TestSinkDown(t *testing.T) {
 		st = p.Stats()
 		if st.Undelivered != 0 || st.InFlight != 0 || st.Received != 2*n || st.Duplicates != 0 {
 			t.Errorf("after the sink came back: %+v", st)
+		}
+		if len(w.sunk) != 2*n {
+			t.Errorf("%d deliveries of %d answers", len(w.sunk), 2*n)
 		}
 		if c := st.Channels["a"]; c.Delivered != n || c.Answered != n || c.DeliverErrors == 0 {
 			t.Errorf("channel a: %+v", c)
@@ -347,6 +402,28 @@ func TestOneAnswerThatNeverArrives(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSlowSink: while its answers are on their way they are not late.
+func TestSlowSink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		for i := range 30 {
+			w.put("a", fmt.Sprintf("a%d", i), toy(fmt.Sprintf("A%d", i), "1", ""))
+			w.put("b", fmt.Sprintf("b%d", i), toy(fmt.Sprintf("B%d", i), "1", ""))
+		}
+		l := w.birth("a", "b")
+		l.sinks["a"].(*sink).down.Store(true)
+		l.sinks["b"].(*sink).slow = time.Minute
+		_, stop := daemon(t.Context(), l.config())
+		time.Sleep(time.Hour)
+		if w.waiting("b") != 0 || len(w.sunk) != 30 {
+			t.Errorf("%d deliveries of 30 answers, %d files left", len(w.sunk), w.waiting("b"))
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // hung is a sink that does nothing until it is told to give up.
@@ -663,7 +740,7 @@ func TestNoSinkForTheAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		w.put("a", "1", toy("T", "1", ""))
-		w.put("b", "2", toy("T", "1", ""))
+		w.put("b", "2", toy("T2", "1", ""))
 		l := w.birth("a", "b")
 		delete(l.sinks, "a")
 		s, err := spool.New(l.config()).Drain(t.Context())
@@ -672,6 +749,46 @@ func TestNoSinkForTheAnswer(t *testing.T) {
 		}
 		l = w.birth("a", "b")
 		drain(t, w, l, l.config())
+	})
+}
+
+// TestForeignWork of a channel that only another process has is left to it.
+func TestForeignWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.put("a", "undelivered", toy("T1", "1", ""))
+		l := w.birth("a")
+		l.sinks["a"].(*sink).down.Store(true)
+		if _, err := spool.New(l.config()).Drain(t.Context()); err == nil {
+			t.Error("delivered into a sink that is down")
+		}
+		for i := range 30 { // more than one page of each
+			w.put("a", fmt.Sprint("decided", i), toy(fmt.Sprint("D", i), "1", "keep"))
+			w.put("a", fmt.Sprint("expired", i), toy(fmt.Sprint("E", i), "1", "hold"))
+		}
+		w.put("b", "expired too", toy("E", "1", "hold"))
+		l = w.birth("a", "b")
+		l.sinks["a"].(*sink).down.Store(true)
+		if s, _ := spool.New(l.config()).Drain(t.Context()); s.Held != 61 || s.Undelivered != 1 {
+			t.Errorf("%s", s)
+		}
+		for i := range 30 {
+			w.decide(t, fmt.Sprint("D", i), cmpcore.Approved)
+		}
+		w.now = time.Unix(2.1e9, 0)
+
+		other := w.birth("b")
+		s, err := spool.New(other.config()).Drain(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		if s.Received != 1 || s.Expired != 1 || w.out["b/expired too"] == nil || len(w.out) != 1 {
+			t.Errorf("%s%d answers", s, len(w.out))
+		}
+		l = w.birth("a", "b")
+		if s := drain(t, w, l, l.config()); s.Released != 60 || s.Expired != 30 {
+			t.Errorf("%s", s)
+		}
 	})
 }
 

@@ -204,7 +204,7 @@ type world struct {
 	failed   map[string]string
 	out      map[string][]byte
 	arrivals map[string][][]byte // every delivery of a name
-	sunk     int
+	sunk     []string            // paths in the order of delivery
 }
 
 func newWorld() *world {
@@ -440,6 +440,7 @@ type sink struct {
 	channel string
 	down    atomic.Bool
 	refuse  func(name string) error
+	slow    time.Duration
 	calls   atomic.Int64
 }
 
@@ -448,6 +449,7 @@ func (s *sink) Close() error    { return nil }
 
 func (s *sink) Deliver(_ context.Context, list []spool.Delivery) []error {
 	s.calls.Add(1)
+	time.Sleep(s.slow)
 	errs := make([]error, len(list))
 	for i, d := range list {
 		if s.down.Load() {
@@ -465,7 +467,7 @@ func (s *sink) Deliver(_ context.Context, list []spool.Delivery) []error {
 			defer w.mu.Unlock()
 			w.out[s.channel+"/"+d.Name] = d.DER
 			w.arrivals[s.channel+"/"+d.Name] = append(w.arrivals[s.channel+"/"+d.Name], d.DER)
-			w.sunk++
+			w.sunk = append(w.sunk, s.channel+"/"+d.Name)
 			return nil
 		})
 	}
