@@ -129,6 +129,9 @@ func signatureAlgorithm(der []byte) (a pkix.AlgorithmIdentifier, ok bool) {
 // for confirmation are rejected by it.
 func (x *exchange) peerError(b *cmp.ErrorMsg) error {
 	if t := x.tx; t != nil && (t.State == AwaitingDecision || t.State == AwaitingConfirm) {
+		if err := x.checkErrorNonce(); err != nil {
+			return err
+		}
 		next := x.newTransaction(x.msg)
 		for i, item := range t.Items {
 			if item.Serial != nil && t.State == AwaitingConfirm {
@@ -146,4 +149,17 @@ func (x *exchange) peerError(b *cmp.ErrorMsg) error {
 	})
 	x.out.Disposition = Answered
 	return x.reply(&cmp.PKIConf{}, replyOptions{})
+}
+
+// checkErrorNonce keeps an error message of ours, which has a MAC by the same
+// secret and the same transactionID, from ending the transaction when somebody
+// on the way sends it back to us: it has no nonce of ours to answer.
+func (x *exchange) checkErrorNonce() error {
+	if len(x.tx.OurNonce) == 0 {
+		if len(x.msg.Header.RecipNonce) != 0 {
+			return refuse(cmp.BadRecipientNonce, "recipNonce must be absent where nothing was answered")
+		}
+		return nil
+	}
+	return x.checkRecipNonce(true)
 }

@@ -40,6 +40,9 @@ func (x *exchange) enrol() error {
 	if err := x.checkFirstNonce(); err != nil {
 		return err
 	}
+	if err := checkGeneralInfo(&x.msg.Header); err != nil {
+		return err
+	}
 	rule, err := x.rule(x.msg.Body.Type())
 	if err != nil {
 		return err
@@ -254,6 +257,10 @@ func (x *exchange) checkControls(it *certItem) error {
 	return nil
 }
 
+// maxPOPMACs bounds the publicKeyMACs of one message: each costs the derivation
+// of a key with as many iterations as the policy accepts.
+const maxPOPMACs = 10
+
 // checkPOP checks proof of possession (RFC 9810 section 5.2.8, RFC 4211 section 4).
 func (x *exchange) checkPOP(rule *Rule, orig *cmp.PKIMessage, it *certItem) error {
 	pub, err := alg.ParsePublicKey(it.ask.PublicKey)
@@ -282,6 +289,9 @@ func (x *exchange) checkPOP(rule *Rule, orig *cmp.PKIMessage, it *certItem) erro
 		if p.Input != nil && p.Input.PublicKeyMAC != nil {
 			if x.who.secret == nil {
 				return refuse(cmp.BadPOP, "publicKeyMAC needs a shared secret")
+			}
+			if x.popMACs++; x.popMACs > maxPOPMACs {
+				return refuse(cmp.BadPOP, "the message has too many publicKeyMACs")
 			}
 			if err := crmf.VerifyPublicKeyMAC(p.Input.PublicKeyMAC, p.Input.PublicKey, x.who.secretValue, x.policy.MAC); err != nil {
 				return refuse(cmp.BadPOP, "publicKeyMAC does not verify").because("%v", err)
@@ -388,9 +398,12 @@ func ownSAN(cert *x509.Certificate) []byte {
 // one for each (RFC 9810 section 5.1.1.4); without it an update keeps the old
 // profile, and everything else takes the rule's first.
 func (x *exchange) chooseProfile(rule *Rule, orig *cmp.PKIMessage, it *certItem, old *Certificate) (string, error) {
-	names, err := certProfiles(&orig.Header)
-	if err != nil {
-		return "", err
+	var names []string
+	if info, ok := cmp.FindInfo(orig.Header.GeneralInfo, cmp.OIDCertProfile); ok {
+		var err error
+		if names, err = info.CertProfile(); err != nil {
+			return "", refuse(cmp.BadDataFormat, "certProfile could not be read").because("%v", err)
+		}
 	}
 	if len(names) == 0 {
 		if old != nil && slices.Contains(rule.Profiles, old.Profile) {
@@ -415,19 +428,6 @@ func (x *exchange) chooseProfile(rule *Rule, orig *cmp.PKIMessage, it *certItem,
 		return "", refuse(cmp.UnacceptedPolicy, "this certProfile is not offered to this requester").because("%.64q under rule %s", name, rule.Name)
 	}
 	return name, nil
-}
-
-func certProfiles(h *cmp.PKIHeader) ([]string, error) {
-	for _, info := range h.GeneralInfo {
-		if info.Type == cmp.OIDCertProfile {
-			names, err := info.CertProfile()
-			if err != nil || len(names) == 0 {
-				return nil, refuse(cmp.BadDataFormat, "certProfile could not be read")
-			}
-			return names, nil
-		}
-	}
-	return nil, nil
 }
 
 // fromRefusal gives a profile's refusal its failure bit.
@@ -486,7 +486,7 @@ func (x *exchange) answerItems(rule *Rule, orig *cmp.PKIMessage, items []certIte
 		body.Responses = append(body.Responses, res)
 		t.Items = append(t.Items, item)
 	}
-	var o replyOptions
+	o := x.finalOptions(orig, t)
 	switch {
 	case granted == 0:
 		x.out.Disposition = Refused
@@ -510,9 +510,6 @@ func (x *exchange) answerItems(rule *Rule, orig *cmp.PKIMessage, items []certIte
 	}
 	if granted > 0 && kind == cmp.TypeIR && x.who.secret != nil {
 		body.CAPubs = x.roots
-	}
-	if orig != x.msg && !x.policy.LastPollNonce {
-		o.recipNonce = t.FirstNonce
 	}
 	x.out.Transaction = t
 	return x.reply(body, o)

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"time"
 
 	"cmp-batch/cmpcore/cmp"
@@ -24,15 +25,13 @@ type exchange struct {
 
 	who *requester   // nil until the protection was checked
 	tx  *Transaction // the committed transaction of a follow-up, nil for a new one
+
+	popMACs int // publicKeyMACs met
 }
 
 // run fills x.out or returns a *failure or an error of the View.
 func (x *exchange) run() error {
-	body := cmp.BodyType(-1)
-	if x.msg.Body != nil {
-		body = x.msg.Body.Type()
-	}
-	switch body {
+	switch body := x.msg.BodyType(); body {
 	case cmp.TypePKIConf, cmp.TypeCKUAnn, cmp.TypeCAnn, cmp.TypeRAnn, cmp.TypeCRLAnn:
 		// Nothing answers these (RFC 9810 sections 5.3.13 to 5.3.17), and an
 		// error in answer to pkiconf could bounce for ever between two CAs.
@@ -40,7 +39,7 @@ func (x *exchange) run() error {
 		return nil
 	}
 	if err := x.checkHeader(); err != nil {
-		return x.orSilent(body, err)
+		return err
 	}
 	if x.req.parseErr != nil {
 		// What cannot be read can still be authenticated: the octets are there.
@@ -52,7 +51,7 @@ func (x *exchange) run() error {
 		return refuse(cmp.BadDataFormat, "the message could not be read").because("%v", x.req.parseErr)
 	}
 	if err := x.authenticate(); err != nil {
-		return x.orSilent(body, err)
+		return err
 	}
 	key := transactionKey(x.who.identity, x.msg.Header.TransactionID)
 	tx, err := x.view.Transaction(x.ctx, key)
@@ -86,7 +85,7 @@ func (x *exchange) run() error {
 	case *cmp.ErrorMsg:
 		return x.peerError(b)
 	}
-	return refuse(cmp.BadRequest, "a "+body.String()+" message is not served here")
+	return refuse(cmp.BadRequest, "a "+x.msg.BodyType().String()+" message is not served here")
 }
 
 // released tells whether this message was held for a person, came to its
@@ -100,6 +99,9 @@ func (x *exchange) released() bool {
 // these very octets began.
 func (x *exchange) claimedTransaction() (*Transaction, error) {
 	h := &x.msg.Header
+	if x.who != nil {
+		return x.view.Transaction(x.ctx, transactionKey(x.who.identity, h.TransactionID))
+	}
 	identity := "secret:" + string(h.SenderKID)
 	if cmp.ProtectionKind(h.ProtectionAlg) == cmp.ProtectionSignature {
 		if len(x.msg.ExtraCerts) == 0 {
@@ -112,17 +114,6 @@ func (x *exchange) claimedTransaction() (*Transaction, error) {
 		identity = certIdentity(c, bytes.Equal(c.RawIssuer, x.caName))
 	}
 	return x.view.Transaction(x.ctx, transactionKey(identity, h.TransactionID))
-}
-
-// orSilent keeps an error message from being answered by an error message
-// where its sender is not known.
-func (x *exchange) orSilent(body cmp.BodyType, err error) error {
-	f, ok := asFailure(err)
-	if !ok || body != cmp.TypeError {
-		return err
-	}
-	x.silent("error message: " + f.Error())
-	return nil
 }
 
 func (x *exchange) silent(reason string) {
@@ -145,6 +136,12 @@ func (x *exchange) audit(event string, fill func(*AuditEntry)) {
 // errorOutcome answers with an error message and leaves every transaction as
 // it was.
 func (x *exchange) errorOutcome(f *failure) (*Outcome, error) {
+	if x.msg.BodyType() == cmp.TypeError {
+		// Error messages that answer error messages could go to and fro for ever.
+		x.out = &Outcome{}
+		x.silent("error message: " + f.Error())
+		return x.out, nil
+	}
 	x.out = &Outcome{Disposition: Refused, Reason: f.Error()}
 	x.audit("refused", func(a *AuditEntry) { a.Rule = f.rule; a.Detail = clip(f.Error()) })
 	if x.who == nil && x.policy.SilentToStrangers {
@@ -158,12 +155,13 @@ func (x *exchange) errorOutcome(f *failure) (*Outcome, error) {
 	return x.out, nil
 }
 
-// clip bounds text that a stranger may have chosen.
+// clip bounds text that a stranger may have chosen. The result is UTF-8 as a
+// PKIFreeText must be, whatever was cut in two.
 func clip(s string) string {
 	if len(s) > 300 {
-		return s[:300] + "..."
+		return strings.ToValidUTF8(s[:300], "") + "..."
 	}
-	return s
+	return strings.ToValidUTF8(s, "\ufffd")
 }
 
 var errNoRequest = errors.New("the request of a waiting transaction is not in the store")

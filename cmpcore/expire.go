@@ -77,10 +77,11 @@ func (e *Engine) expireHeld(ctx context.Context, t *Transaction, v View, out *Ou
 	policy := e.cfg.Policies[t.Channel]
 	x := &exchange{Engine: e, ctx: ctx, view: v, req: r, msg: r.msg, policy: &policy, now: e.cfg.Clock(), out: &Outcome{}}
 	if err := x.authenticate(); err != nil {
+		// Whoever proved himself is answered in kind even where his secret has
+		// expired since; else by our signature.
 		if _, ok := asFailure(err); !ok {
 			return nil, err
 		}
-		x.who = nil // answered by our signature
 	}
 	x.out = out
 	out.Disposition = Refused

@@ -31,15 +31,17 @@ func (x *exchange) general(b *cmp.GenMsg) error {
 	}
 	rep := &cmp.GenMsg{Kind: cmp.TypeGenP}
 	var unknown []pkix.OID
-	for _, q := range b.Infos {
+	for i, q := range b.Infos {
+		// A CRL may be large; a hundred times the same one is no answer.
+		if slices.ContainsFunc(b.Infos[:i], func(o cmp.InfoTypeAndValue) bool { return o.Type == q.Type }) {
+			return refuse(cmp.BadRequest, "the message asks the same thing twice").because("%s", cmp.InfoName(q.Type))
+		}
 		answer, ok, err := x.inform(rule, q)
 		if err != nil {
 			return err
 		}
 		if !ok {
-			if !slices.Contains(unknown, q.Type) {
-				unknown = append(unknown, q.Type)
-			}
+			unknown = append(unknown, q.Type)
 			continue
 		}
 		rep.Infos = append(rep.Infos, answer)
@@ -66,7 +68,11 @@ func (x *exchange) inform(rule *Rule, q cmp.InfoTypeAndValue) (a cmp.InfoTypeAnd
 		// section 4.3.2).
 		return cmp.InfoTypeAndValue{Type: cmp.OIDRootCAKeyUpdate}, true, nil
 	case cmp.OIDSignKeyPairTypes:
-		return served(cmp.NewSignKeyPairTypes(x.signKeyTypes()))
+		types := x.signKeyTypes()
+		if len(types) == 0 {
+			return a, false, nil // an empty list cannot be written
+		}
+		return served(cmp.NewSignKeyPairTypes(types))
 	case cmp.OIDCurrentCRL:
 		crl, err := x.view.CRL(x.ctx)
 		if err != nil {
@@ -86,7 +92,11 @@ func (x *exchange) inform(rule *Rule, q cmp.InfoTypeAndValue) (a cmp.InfoTypeAnd
 	case cmp.OIDConfirmWaitTime:
 		return served(cmp.NewConfirmWaitTime(x.now.Add(x.policy.ConfirmWait)))
 	case cmp.OIDCertProfile:
-		return served(cmp.NewCertProfile(x.profilesOf()))
+		names := x.profilesOf()
+		if len(names) == 0 {
+			return a, false, nil
+		}
+		return served(cmp.NewCertProfile(names))
 	}
 	return a, false, nil
 }

@@ -63,6 +63,26 @@ func (x *exchange) checkMessageTime() error {
 	return nil
 }
 
+// checkGeneralInfo: what is not known in generalInfo is passed over, what is
+// known and malformed is not (RFC 9810 section 5.1.1).
+func checkGeneralInfo(h *cmp.PKIHeader) error {
+	for _, i := range h.GeneralInfo {
+		var err error
+		switch i.Type {
+		case cmp.OIDImplicitConfirm:
+			err = i.ImplicitConfirm()
+		case cmp.OIDConfirmWaitTime:
+			_, err = i.ConfirmWaitTime()
+		case cmp.OIDCertProfile:
+			_, err = i.CertProfile()
+		}
+		if err != nil {
+			return refuse(cmp.BadDataFormat, "generalInfo could not be read").because("%v", err)
+		}
+	}
+	return nil
+}
+
 // checkFirstNonce: a first message answers nothing.
 func (x *exchange) checkFirstNonce() error {
 	if x.policy.Lightweight && len(x.msg.Header.RecipNonce) != 0 && !x.policy.tolerates("first-recip-nonce") {

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/pkix"
 )
 
 type replyOptions struct {
@@ -34,6 +35,9 @@ func (x *exchange) reply(body cmp.Body, o replyOptions) error {
 	}
 	if h.PVNO != 2 && h.PVNO != 3 {
 		h.PVNO = 3
+	}
+	if h.Recipient == nil {
+		h.Recipient = pkix.NewDirectoryName(pkix.EmptyName) // sender could not be read
 	}
 	if o.recipNonce != nil {
 		h.RecipNonce = o.recipNonce

@@ -105,11 +105,7 @@ func (x *exchange) revokeUnder(rule *Rule, orig *cmp.PKIMessage, b *cmp.RevReqCo
 		x.out.Disposition = Refused
 		x.out.Reason = clip(strings.Join(reasons, "; "))
 	}
-	var o replyOptions
-	if orig != x.msg && !x.policy.LastPollNonce {
-		o.recipNonce = t.FirstNonce
-	}
-	return x.reply(body, o)
+	return x.reply(body, x.finalOptions(orig, t))
 }
 
 // dropRelianceOnChanged: a change checks its own version; relying on the same

@@ -63,7 +63,7 @@ func (x *exchange) wait(t *Transaction, summary string, body cmp.Body) error {
 func (x *exchange) rejectedByPerson() *failure {
 	text := "the request was refused by the CA's operator"
 	if x.tx.Reason != "" {
-		text = x.tx.Reason
+		text = strings.ToValidUTF8(x.tx.Reason, "\ufffd")
 	}
 	return refuse(cmp.NotAuthorized, text).because("rejected by %s", x.tx.DecidedBy)
 }
@@ -131,13 +131,22 @@ func (x *exchange) finalFailure(orig *cmp.PKIMessage, err error) error {
 	if !ok {
 		return err
 	}
-	x.out = &Outcome{Disposition: Refused, Reason: f.Error()}
+	x.out = &Outcome{Disposition: Refused, Reason: f.Error(), Audit: x.out.Audit}
 	t := x.newTransaction(orig)
 	t.endWaiting(Aborted)
 	t.Expires = time.Time{}
 	x.out.Transaction = t
 	x.audit("refused", func(a *AuditEntry) { a.Rule = f.rule; a.Detail = clip(f.Error()) })
-	return x.reply(&cmp.ErrorMsg{Status: f.statusInfo()}, replyOptions{})
+	return x.reply(&cmp.ErrorMsg{Status: f.statusInfo()}, x.finalOptions(orig, t))
+}
+
+// finalOptions: the answer that ends polling answers the first request (RFC
+// 9483 section 4.4), or the last pollReq where the peer wants that.
+func (x *exchange) finalOptions(orig *cmp.PKIMessage, t *Transaction) (o replyOptions) {
+	if orig != x.msg && !x.policy.LastPollNonce {
+		o.recipNonce = t.FirstNonce
+	}
+	return o
 }
 
 // checkPollIDs: a pollReq names the certReqIds that wait, or -1 where the

@@ -1,0 +1,48 @@
+package cmpcore_test
+
+import (
+	"crypto/sha256"
+	"math/big"
+	"testing"
+
+	"cmp-batch/cmpcore"
+	"cmp-batch/cmpcore/cmp"
+)
+
+func TestIRIsAnsweredAndConfirmed(t *testing.T) {
+	b := newBed(t)
+	k := b.talk(b.device("dev-1"))
+	r := k.say(k.one(cmp.TypeIR, "CN=device 1,O=Example", "p256 a")).body(cmp.TypeIP)
+	c := r.cert(0)
+	if c.Subject.String() != "CN=device 1,O=Example" {
+		t.Errorf("subject %s", c.Subject)
+	}
+	if pubs := r.msg.Body.(*cmp.CertRepMessage).CAPubs; len(pubs) != 1 || string(pubs[0]) != string(b.root.cert.Raw) {
+		t.Errorf("caPubs has %d certificates, want the root", len(pubs))
+	}
+	wait, ok := cmp.FindInfo(r.msg.Header.GeneralInfo, cmp.OIDConfirmWaitTime)
+	if at, err := wait.ConfirmWaitTime(); !ok || err != nil || !at.Equal(epoch.Add(30*day).Truncate(1e9)) {
+		t.Errorf("confirmWaitTime %v %v", at, err)
+	}
+	b.wantStatus(c, cmpcore.Unconfirmed)
+	k.wantState(cmpcore.AwaitingConfirm)
+	k.say(confirmation(c)).body(cmp.TypePKIConf)
+	b.wantStatus(c, cmpcore.Valid)
+	k.wantState(cmpcore.Finished)
+	if n := b.store.secrets["dev-1"].Used; n != 1 {
+		t.Errorf("the secret was used %d times", n)
+	}
+}
+
+func TestP10CRIsAnsweredWithMinusOne(t *testing.T) {
+	b := newBed(t)
+	k := b.talk(b.device("dev-1"))
+	r := k.say(k.p10cr("CN=device 1", "p256 a")).body(cmp.TypeCP)
+	if id := r.response(0).CertReqID; id.Int64() != -1 {
+		t.Errorf("certReqId %s, want -1", id)
+	}
+	c := r.cert(0)
+	sum := sha256.Sum256(c.Raw)
+	k.say(&cmp.CertConfirm{Statuses: []cmp.CertStatus{{CertHash: sum[:], CertReqID: big.NewInt(-1)}}}).body(cmp.TypePKIConf)
+	b.wantStatus(c, cmpcore.Valid)
+}

@@ -1,0 +1,291 @@
+package cmpcore_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cmp-batch/cmpcore"
+)
+
+// store is a View that takes outcomes with the checks that an Outcome asks for.
+// It gives copies, and checks nowhere what it was not asked to check.
+type store struct {
+	transactions map[cmpcore.TransactionKey]*cmpcore.Transaction
+	order        []cmpcore.TransactionKey
+	messages     map[cmpcore.Hash][]byte
+	certs        map[string]*cmpcore.Certificate
+	secrets      map[string]*cmpcore.Secret
+	crl          *cmpcore.CRL
+	audit        []cmpcore.AuditEntry
+	fail         error // what every question is answered with
+}
+
+func newStore() *store {
+	return &store{
+		transactions: map[cmpcore.TransactionKey]*cmpcore.Transaction{}, messages: map[cmpcore.Hash][]byte{},
+		certs: map[string]*cmpcore.Certificate{}, secrets: map[string]*cmpcore.Secret{},
+	}
+}
+
+func copyOf[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	return &c
+}
+
+func (s *store) Transaction(_ context.Context, k cmpcore.TransactionKey) (*cmpcore.Transaction, error) {
+	return copyOf(s.transactions[k]), s.fail
+}
+
+func (s *store) Message(_ context.Context, h cmpcore.Hash) ([]byte, error) {
+	return s.messages[h], s.fail
+}
+
+func (s *store) Certificate(_ context.Context, serial []byte) (*cmpcore.Certificate, error) {
+	return copyOf(s.certs[string(serial)]), s.fail
+}
+
+func (s *store) CertificatesOfKey(_ context.Context, id [20]byte, limit int) (list []*cmpcore.Certificate, err error) {
+	for _, c := range s.sorted() {
+		if c.KeyID == id && len(list) < limit {
+			list = append(list, copyOf(c))
+		}
+	}
+	return list, s.fail
+}
+
+func (s *store) Secret(_ context.Context, ref string) (*cmpcore.Secret, error) {
+	return copyOf(s.secrets[ref]), s.fail
+}
+
+func (s *store) CRL(context.Context) (*cmpcore.CRL, error) { return copyOf(s.crl), s.fail }
+
+func (s *store) Revoked(_ context.Context, since time.Time) iter.Seq2[*cmpcore.Certificate, error] {
+	return func(yield func(*cmpcore.Certificate, error) bool) {
+		for _, c := range s.sorted() {
+			revoked := c.Status == cmpcore.Revoked || c.Status == cmpcore.RejectedByHolder
+			if revoked && !c.NotAfter.Before(since) && !yield(copyOf(c), nil) {
+				return
+			}
+		}
+		if s.fail != nil {
+			yield(nil, s.fail)
+		}
+	}
+}
+
+func (s *store) sorted() (list []*cmpcore.Certificate) {
+	for _, c := range s.certs {
+		list = append(list, c)
+	}
+	slices.SortFunc(list, func(a, b *cmpcore.Certificate) int { return bytes.Compare(a.Serial, b.Serial) })
+	return list
+}
+
+// transactionOf finds the newest transaction with an id.
+func (s *store) transactionOf(id []byte) *cmpcore.Transaction {
+	for _, k := range slices.Backward(s.order) {
+		if t := s.transactions[k]; bytes.Equal(t.TransactionID, id) {
+			return t
+		}
+	}
+	return nil
+}
+
+func (s *store) due(now time.Time) (list []*cmpcore.Transaction) {
+	for _, k := range s.order {
+		t := s.transactions[k]
+		if !t.Expires.IsZero() && !t.Expires.After(now) && !t.Frozen {
+			list = append(list, copyOf(t))
+		}
+	}
+	return list
+}
+
+var errConflict = errors.New("conflict")
+
+// commit makes an outcome true, or says what it conflicts with.
+func (s *store) commit(der []byte, o *cmpcore.Outcome) error {
+	if t := o.Transaction; t != nil {
+		old := s.transactions[t.Key]
+		if old == nil && t.Version != 0 || old != nil && old.Version != t.Version {
+			return fmt.Errorf("%w: transaction version", errConflict)
+		}
+	}
+	for _, c := range o.Certificates {
+		if s.certs[string(c.Serial)] != nil {
+			return fmt.Errorf("%w: serial %x", errConflict, c.Serial)
+		}
+	}
+	for _, c := range o.CertChanges {
+		if old := s.certs[string(c.Serial)]; old == nil || old.Version != c.Version {
+			return fmt.Errorf("%w: change of %x", errConflict, c.Serial)
+		}
+	}
+	for _, r := range o.Relied {
+		if old := s.certs[string(r.CertificateSerial)]; old == nil || old.Version != r.Version {
+			return fmt.Errorf("%w: reliance on %x", errConflict, r.CertificateSerial)
+		}
+	}
+	used := map[string]int64{}
+	for _, u := range o.SecretUses {
+		used[u.Ref] += u.N
+		if sec := s.secrets[u.Ref]; sec == nil || sec.MaxUses > 0 && sec.Used+used[u.Ref] > sec.MaxUses {
+			return fmt.Errorf("%w: secret %s", errConflict, u.Ref)
+		}
+	}
+	if o.CRL != nil && s.crl != nil && o.CRL.Number <= s.crl.Number {
+		return fmt.Errorf("%w: CRL number", errConflict)
+	}
+
+	if t := copyOf(o.Transaction); t != nil {
+		if t.Version == 0 {
+			s.order = append(s.order, t.Key)
+		}
+		t.Version++
+		s.transactions[t.Key] = t
+		if o.KeepRequest {
+			s.messages[t.Request] = der
+		}
+		if t.State != cmpcore.AwaitingDecision {
+			delete(s.messages, t.Request)
+		}
+	}
+	for _, c := range o.Certificates {
+		c = copyOf(c)
+		c.Version = 1
+		s.certs[string(c.Serial)] = c
+	}
+	for _, c := range o.CertChanges {
+		old := s.certs[string(c.Serial)]
+		old.Version++
+		old.Status, old.RevokedAt, old.Reason, old.InvalidityDate = c.Status, c.RevokedAt, c.Reason, c.InvalidityDate
+	}
+	for ref, n := range used {
+		s.secrets[ref].Used += n
+		s.secrets[ref].Version++
+	}
+	if o.CRL != nil {
+		s.crl = copyOf(o.CRL)
+	}
+	s.audit = append(s.audit, o.Audit...)
+	return nil
+}
+
+// events are the words of the audit log.
+var events = []string{"issued", "refused", "revoked", "unrevoked", "confirmed", "rejected", "expired", "waiting",
+	"approved", "rejected-by-operator", "peer-error", "informed", "crl"}
+
+// checkOutcome holds every outcome to what its type promises.
+func checkOutcome(t testing.TB, now time.Time, o *cmpcore.Outcome) {
+	t.Helper()
+	bad := func(format string, a ...any) {
+		t.Helper()
+		t.Errorf("outcome: "+format+"\n%s", append(a, describe(o))...)
+	}
+	mute := o.Disposition == cmpcore.Held || o.Disposition == cmpcore.Failed || o.Disposition == cmpcore.Silent
+	switch {
+	case o.Disposition < cmpcore.Answered || o.Disposition > cmpcore.Silent:
+		bad("disposition %d", o.Disposition)
+	case mute != (o.Reply == nil):
+		bad("%s with a reply of %d octets", o.Disposition, len(o.Reply))
+	}
+	if (o.Disposition == cmpcore.Refused || o.Disposition == cmpcore.Failed) && o.Reason == "" {
+		bad("%s without a reason", o.Disposition)
+	}
+	tx := o.Transaction
+	if o.Disposition == cmpcore.Held && (tx == nil || !tx.Held || !o.KeepRequest) {
+		bad("held, but no held transaction is kept")
+	}
+	if o.Disposition == cmpcore.Waiting && (tx == nil || tx.State != cmpcore.AwaitingDecision) {
+		bad("waiting, but no transaction waits")
+	}
+	if o.KeepRequest && (tx == nil || tx.State != cmpcore.AwaitingDecision) {
+		bad("a message is kept for no transaction")
+	}
+	if tx != nil {
+		waits := tx.State == cmpcore.AwaitingConfirm || tx.State == cmpcore.AwaitingDecision
+		if waits != !tx.Expires.IsZero() {
+			bad("state %d, but expiry at %s", tx.State, tx.Expires)
+		}
+		if tx.State != cmpcore.AwaitingDecision && (tx.Held || tx.Frozen || tx.Summary != "") {
+			bad("state %d still has what only a waiting transaction has", tx.State)
+		}
+	}
+	changed := map[string]bool{}
+	for _, c := range o.Certificates {
+		changed[string(c.Serial)] = true
+		if tx == nil || !slices.ContainsFunc(tx.Items, func(i cmpcore.TransactionItem) bool { return bytes.Equal(i.Serial, c.Serial) }) {
+			bad("certificate %x is in no transaction", c.Serial)
+		}
+		if o.Disposition != cmpcore.Answered {
+			bad("%s, and yet certificate %x", o.Disposition, c.Serial)
+		}
+		if n := len(slices.DeleteFunc(slices.Clone(o.Audit), func(a cmpcore.AuditEntry) bool {
+			return a.Event != "issued" || a.Serial != fmt.Sprintf("%x", c.Serial) || a.Rule == "" || a.Profile == ""
+		})); n != 1 {
+			bad("certificate %x was issued with %d audit entries of rule and profile", c.Serial, n)
+		}
+		cert, err := x509.ParseCertificate(c.DER)
+		if err != nil {
+			bad("certificate %x: %v", c.Serial, err)
+			continue
+		}
+		if !bytes.Equal(cert.SerialNumber.Bytes(), c.Serial) || !cert.NotAfter.Equal(c.NotAfter) || !cert.NotBefore.Equal(c.NotBefore) ||
+			!bytes.Equal(cert.RawSubject, c.Subject) {
+			bad("the record of certificate %x is not of that certificate", c.Serial)
+		}
+	}
+	for _, c := range o.CertChanges {
+		if changed[string(c.Serial)] {
+			bad("certificate %x changes twice", c.Serial)
+		}
+		changed[string(c.Serial)] = true
+		if off := c.Status == cmpcore.Revoked || c.Status == cmpcore.RejectedByHolder; off != !c.RevokedAt.IsZero() {
+			bad("certificate %x becomes %s, revoked at %s", c.Serial, c.Status, c.RevokedAt)
+		}
+	}
+	for _, r := range o.Relied {
+		if changed[string(r.CertificateSerial)] {
+			bad("certificate %x is relied on and changed", r.CertificateSerial)
+		}
+	}
+	for _, u := range o.SecretUses {
+		if u.N != int64(len(o.Certificates)) {
+			bad("secret %s is used %d times for %d certificates", u.Ref, u.N, len(o.Certificates))
+		}
+	}
+	for _, a := range o.Audit {
+		if !slices.Contains(events, a.Event) || !a.Time.Equal(now) {
+			bad("audit entry %+v", a)
+		}
+		if len(a.Detail) > 400 {
+			bad("audit entry of %d octets", len(a.Detail))
+		}
+	}
+}
+
+func describe(o *cmpcore.Outcome) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, reason %q, %d certificates, %d changes, %d uses\n", o.Disposition, o.Reason, len(o.Certificates), len(o.CertChanges), len(o.SecretUses))
+	for _, a := range o.Audit {
+		fmt.Fprintf(&b, "  audit %s %s rule=%s profile=%s serial=%s %s\n", a.Event, a.Requester, a.Rule, a.Profile, a.Serial, a.Detail)
+	}
+	if o.Transaction != nil {
+		fmt.Fprintf(&b, "  transaction state %d, expires %s\n", o.Transaction.State, o.Transaction.Expires)
+	}
+	return b.String()
+}
+
+func hashOf(der []byte) cmpcore.Hash { return sha256.Sum256(der) }
