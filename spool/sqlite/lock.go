@@ -12,6 +12,9 @@ import (
 // errLocked is what lockFile gives where another has the lock.
 var errLocked = errors.New("locked")
 
+// ErrInUse is in the error of [LockRun] where another process has the lock.
+var ErrInUse = errors.New("in use by another run")
+
 // LockRun makes sure that one process at a time moves messages with a database:
 // two would both be right, but would undo each other's work. The lock is on the
 // file path + ".lock", which stays, and ends with the process that has it, by
@@ -25,7 +28,7 @@ func LockRun(path string) (release func(), err error) {
 	if err := lockFile(f); err != nil {
 		defer f.Close()
 		if errors.Is(err, errLocked) {
-			return nil, fmt.Errorf("database %s is in use by another run%s: wait for it, or stop it", path, holder(f))
+			return nil, fmt.Errorf("database %s is %w%s: wait for it, or stop it", path, ErrInUse, holder(f))
 		}
 		return nil, fmt.Errorf("lock database: %s: %w", name, err)
 	}
