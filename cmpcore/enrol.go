@@ -264,7 +264,10 @@ const maxPOPMACs = 10
 // checkPOP checks proof of possession (RFC 9810 section 5.2.8, RFC 4211 section 4).
 func (x *exchange) checkPOP(rule *Rule, orig *cmp.PKIMessage, it *certItem) error {
 	pub, err := alg.ParsePublicKey(it.ask.PublicKey)
-	if err != nil {
+	switch {
+	case errors.Is(err, alg.ErrUnsupported):
+		return refuse(cmp.BadAlg, "keys of this type are not supported").because("%v", err)
+	case err != nil:
 		return refuse(cmp.BadCertTemplate, "the public key is not accepted").because("%v", err)
 	}
 	if kt := alg.KeyType(pub); len(rule.KeyTypes) > 0 && !slices.Contains(rule.KeyTypes, kt) {

@@ -210,8 +210,12 @@ func TestWhatATemplateMayHave(t *testing.T) {
 		"no key":                            {want{key: "", popo: func(*crmf.CertReqMsg) {}}, nil, cmp.BadCertTemplate},
 		"a key of 1024 bits":                {want{key: "rsa1024 a"}, nil, cmp.BadAlg},
 		"a type of key that is not offered": {want{key: "ed25519 a"}, strict, cmp.BadAlg},
-		"a key that cannot be read": {want{template: func(t *crmf.CertTemplate) {
+		"a type of key that nobody knows": {want{template: func(t *crmf.CertTemplate) {
 			t.PublicKey = element(0x30, element(0x30, element(6, []byte{42, 3})), element(3, []byte{0, 1}))
+		}}, nil, cmp.BadAlg},
+		"a key that cannot be read": {want{template: func(t *crmf.CertTemplate) {
+			rsa := element(6, []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1})
+			t.PublicKey = element(0x30, element(0x30, rsa, []byte(pkix.Null)), element(3, []byte{0, 1}))
 		}}, nil, cmp.BadCertTemplate},
 		"an extension that is not accepted": {want{template: ext(unknown)}, strict, cmp.UnacceptedExtension},
 		"the CA flag":                       {want{template: ext(asCA)}, strict, cmp.UnacceptedExtension},
