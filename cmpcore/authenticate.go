@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -30,13 +31,11 @@ type requester struct {
 }
 
 func transactionKey(identity string, transactionID []byte) TransactionKey {
-	h := sha256.New()
-	h.Write([]byte(identity))
-	h.Write([]byte{0})
-	h.Write(transactionID)
-	var k TransactionKey
-	copy(k[:], h.Sum(nil))
-	return k
+	// The length keeps the two apart: a reference may have octets of any value.
+	b := binary.BigEndian.AppendUint32(make([]byte, 0, 128), uint32(len(identity)))
+	b = append(append(b, identity...), transactionID...)
+	sum := sha256.Sum256(b)
+	return TransactionKey(sum[:16])
 }
 
 // authenticate checks the protection and sets x.who (RFC 9810 section 5.1.3).

@@ -11,7 +11,7 @@ import (
 type Hash [32]byte
 
 // TransactionKey names a transaction: the first 16 octets of SHA-256 over the
-// requester and the transactionID. Two requesters may use the same
+// requester and the transactionID, in a form that keeps both apart. Two requesters may use the same
 // transactionID without meeting.
 type TransactionKey [16]byte
 
