@@ -21,9 +21,11 @@ func (x *exchange) general(b *cmp.GenMsg) error {
 	if err != nil {
 		return err
 	}
-	switch n := len(b.Infos); {
-	case n == 0:
-		return refuse(cmp.BadRequest, "the message asks nothing")
+	asked := b.Infos
+	if len(asked) == 0 && !x.policy.Lightweight {
+		asked = allRelevant
+	}
+	switch n := len(asked); {
 	case n > x.policy.maxRequests():
 		return refuse(cmp.BadRequest, "the message asks too much").because("%d", n)
 	case x.policy.Lightweight && n != 1:
@@ -31,9 +33,9 @@ func (x *exchange) general(b *cmp.GenMsg) error {
 	}
 	rep := &cmp.GenMsg{Kind: cmp.TypeGenP}
 	var unknown []pkix.OID
-	for i, q := range b.Infos {
+	for i, q := range asked {
 		// A CRL may be large; a hundred times the same one is no answer.
-		if slices.ContainsFunc(b.Infos[:i], func(o cmp.InfoTypeAndValue) bool { return o.Type == q.Type }) {
+		if slices.ContainsFunc(asked[:i], func(o cmp.InfoTypeAndValue) bool { return o.Type == q.Type }) {
 			return refuse(cmp.BadRequest, "the message asks the same thing twice").because("%s", cmp.InfoName(q.Type))
 		}
 		answer, ok, err := x.inform(rule, q)
@@ -57,6 +59,10 @@ func (x *exchange) general(b *cmp.GenMsg) error {
 	x.audit("informed", nil)
 	return x.reply(rep, replyOptions{})
 }
+
+// allRelevant is what an empty genm asks: "all relevant information" (RFC 9810
+// appendix D.5).
+var allRelevant = []cmp.InfoTypeAndValue{{Type: cmp.OIDCACerts}, {Type: cmp.OIDSignKeyPairTypes}, {Type: cmp.OIDCurrentCRL}}
 
 // inform answers one question. ok is false for a type that is not served.
 func (x *exchange) inform(rule *Rule, q cmp.InfoTypeAndValue) (a cmp.InfoTypeAndValue, ok bool, err error) {
