@@ -11,12 +11,11 @@ import (
 )
 
 // An era is over when it has this many keys, or a 64th of all keys before it:
-// 16 thousand enrolments of four keys each. Smaller eras write fewer pages and
-// need more filters: at a million enrolments, a search reads one word of each
-// of 61 filters, which together take 8 MB of memory.
-var eraKeys int64 = 1 << 16 // a variable for tests
-
-const filterBits = 16 // for each key: one wrong "perhaps" in 200
+// about 15 thousand enrolments of four keys each. Smaller eras write fewer pages
+// and need more filters: at a million enrolments, a search reads one word of
+// each of some 65 filters, which together take 8 MB of memory. The number stays
+// so far below a power of two that a batch more does not double the filter.
+var eraKeys int64 = 60_000 // a variable for tests
 
 // kind tells keys of different indexes apart in a filter.
 type kind uint64
@@ -51,26 +50,25 @@ func mix(x uint64) uint64 {
 }
 
 // filter is a Bloom filter of which each key uses four bits in one word. What
-// was added may be there; what may not be there was never added.
+// was added may be there; what may not be there was never added. The number of
+// words is a power of two, at least one for four keys: one wrong "perhaps" in
+// 200.
 type filter []uint64
 
-func newFilter(keys int64) filter { return make(filter, max(1, keys*filterBits/64)) }
-
-func (f filter) place(k lookupKey) (word int, mask uint64) {
-	w, low := bits.Mul64(uint64(k), uint64(len(f)))
-	low = mix(low) // what chose the word must not choose the bits
-	return int(w), 1<<(low&63) | 1<<(low>>6&63) | 1<<(low>>12&63) | 1<<(low>>18&63)
+func newFilter(keys int64) filter {
+	return make(filter, 1<<bits.Len64(uint64(max(keys, 1)-1)/4))
 }
 
-func (f filter) add(k lookupKey) {
-	w, m := f.place(k)
-	f[w] |= m
+func (f filter) word(k lookupKey) *uint64 { return &f[uint64(k)&uint64(len(f)-1)] }
+
+// mask takes its bits from the end of the key that does not choose the word.
+func (k lookupKey) mask() uint64 {
+	return 1<<(k>>58) | 1<<(k>>52&63) | 1<<(k>>46&63) | 1<<(k>>40&63)
 }
 
-func (f filter) mayHave(k lookupKey) bool {
-	w, m := f.place(k)
-	return f[w]&m == m
-}
+func (f filter) add(k lookupKey) { *f.word(k) |= k.mask() }
+
+func (f filter) mayHave(k lookupKey, mask uint64) bool { return *f.word(k)&mask == mask }
 
 func (f filter) bytes() []byte {
 	b := make([]byte, 0, 8*len(f))
@@ -81,10 +79,11 @@ func (f filter) bytes() []byte {
 }
 
 func parseFilter(b []byte) (filter, bool) {
-	if len(b) == 0 || len(b)%8 != 0 {
+	n := len(b) / 8
+	if len(b)%8 != 0 || n == 0 || n&(n-1) != 0 {
 		return nil, false
 	}
-	f := make(filter, len(b)/8)
+	f := make(filter, n)
 	for i := range f {
 		f[i] = binary.LittleEndian.Uint64(b[8*i:])
 	}
@@ -162,8 +161,9 @@ type era struct {
 // it says that it is done.
 func (e *era) search(k lookupKey, try func(era int64) (done bool, err error)) error {
 	done, err := try(e.id)
+	mask := k.mask()
 	for i := len(e.filters) - 1; i >= 0 && !done && err == nil; i-- {
-		if e.filters[i].mayHave(k) {
+		if e.filters[i].mayHave(k, mask) {
 			done, err = try(int64(i + 1))
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	errNotOurs = errors.New("not a database of cmp-batch")
+	errNotOurs = spool.Permanent(errors.New("this is not a database of cmp-batch"))
 	errClosed  = errors.New("the database is closed")
 )
 
@@ -23,26 +23,25 @@ func (s *Store) explain(ctx context.Context, doing string, err error) error {
 		return nil
 	}
 	if errors.Is(err, sqlite3.INTERRUPT) && ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", doing, context.Cause(ctx))
+		return fmt.Errorf("%s: %w", doing, ctx.Err())
 	}
 	var code sqlite3.ErrorCode
+	if !errors.As(err, &code) {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
 	hint := ""
-	permanent := false
-	if errors.As(err, &code) {
-		switch code {
-		case sqlite3.BUSY, sqlite3.LOCKED:
-			hint = " (another process is writing to it for long)"
-		case sqlite3.FULL:
-			hint = " (the disk is full: make room; nothing was stored)"
-		case sqlite3.CORRUPT, sqlite3.NOTADB:
-			hint = " (the file is damaged: stop all programs that use it and restore a backup)"
-			permanent = true
-		case sqlite3.READONLY, sqlite3.PERM, sqlite3.AUTH, sqlite3.CANTOPEN:
-			hint = " (it must be writable, and its directory too)"
-		}
+	switch code {
+	case sqlite3.BUSY, sqlite3.LOCKED:
+		hint = ": another process is using it for long: wait or stop it"
+	case sqlite3.FULL:
+		hint = ": nothing was stored: make room on the disk"
+	case sqlite3.CORRUPT, sqlite3.NOTADB:
+		hint = ": the file is damaged: stop all programs that use it and restore a backup"
+	case sqlite3.READONLY, sqlite3.PERM, sqlite3.AUTH, sqlite3.CANTOPEN:
+		hint = ": it must be writable, and its directory too"
 	}
 	err = fmt.Errorf("%s: database %s: %w%s", doing, s.path, err, hint)
-	if permanent {
+	if code == sqlite3.CORRUPT || code == sqlite3.NOTADB {
 		return spool.Permanent(err)
 	}
 	return err

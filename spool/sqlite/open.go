@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -43,17 +45,18 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// vfsName is what SQLite uses to reach files; tests put faults in between.
+var vfsName = "os"
+
 const (
 	pageSize    = 4096
 	readerCache = 8 // MiB
-	// walPages is the size of the log from which a commit copies it into the
-	// database: 32 MiB, so that pages changed by several batches are copied once.
-	walPages = 8192
 )
 
 // Store is a [spool.Store] in one SQLite file.
 type Store struct {
 	path    string
+	options Options
 	writer  writer
 	readers pool
 	eras    eras
@@ -95,6 +98,9 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("open database: %s is not a regular file", path)
 	}
+	if err := checkHeader(path); err != nil {
+		return nil, fmt.Errorf("open database: %s: %w", path, err)
+	}
 	return open(ctx, path, o, false)
 }
 
@@ -104,14 +110,12 @@ func open(ctx context.Context, path string, o Options, fresh bool) (*Store, erro
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	o = o.withDefaults()
-	s := &Store{path: path}
-	for _, side := range []string{"-wal", "-shm"} {
-		// SQLite would make the latter with the mode that the umask leaves.
-		if f, err := os.OpenFile(path+side, os.O_RDWR|os.O_CREATE, 0o600); err == nil {
-			f.Close()
-		}
+	s := &Store{path: path, options: o}
+	// SQLite would make it with the mode that the umask leaves.
+	if f, err := os.OpenFile(path+"-shm", os.O_RDWR|os.O_CREATE, 0o600); err == nil {
+		f.Close()
 	}
-	c, err := connect(ctx, path, o, o.CacheMiB)
+	c, err := s.connectWith(ctx, o.CacheMiB)
 	if err == nil {
 		err = prepareFile(c.Conn, fresh)
 		if err != nil {
@@ -122,31 +126,33 @@ func open(ctx context.Context, path string, o Options, fresh bool) (*Store, erro
 		return nil, s.explain(ctx, "open", err)
 	}
 	s.writer.init(c)
-	s.readers.init(o.Readers, func(ctx context.Context) (*conn, error) {
-		c, err := connect(ctx, path, o, readerCache)
-		if err != nil {
-			return nil, err
-		}
-		if err := c.Exec("PRAGMA query_only=ON"); err != nil {
-			c.close()
-			return nil, err
-		}
-		return c, nil
-	})
+	s.readers.init(o.Readers, s.connect)
 	return s, nil
 }
 
-// connect opens one connection.
-func connect(ctx context.Context, path string, o Options, cacheMiB int) (*conn, error) {
-	name := url.URL{Scheme: "file", OmitHost: true, Path: path,
-		RawQuery: url.Values{"modeof": {path}, "mode": {"rw"}}.Encode()}
+// connect opens a connection that does not write.
+func (s *Store) connect(ctx context.Context) (*conn, error) {
+	c, err := s.connectWith(ctx, readerCache)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Exec("PRAGMA query_only=ON"); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (s *Store) connectWith(ctx context.Context, cacheMiB int) (*conn, error) {
+	name := url.URL{Scheme: "file", OmitHost: true, Path: s.path,
+		RawQuery: url.Values{"modeof": {s.path}, "mode": {"rw"}, "vfs": {vfsName}}.Encode()}
 	c, err := sqlite3.OpenContext(ctx, name.String())
 	if err != nil {
 		return nil, err
 	}
-	if err = c.BusyTimeout(o.BusyTimeout); err == nil {
-		err = c.Exec(fmt.Sprintf("PRAGMA cache_size=-%d; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=%d",
-			cacheMiB<<10, walPages))
+	if err = c.BusyTimeout(s.options.BusyTimeout); err == nil {
+		err = c.Exec(fmt.Sprintf("PRAGMA cache_size=-%d; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=0",
+			cacheMiB<<10))
 	}
 	if err != nil {
 		c.Close()
@@ -171,7 +177,30 @@ func prepareFile(c *sqlite3.Conn, fresh bool) error {
 	if err := c.Exec(fmt.Sprintf("PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=%d", 2*walPages*pageSize)); err != nil {
 		return err
 	}
-	return migrate(c, migrations, fresh)
+	if err := migrate(c, migrations, fresh); err != nil || !fresh {
+		return err
+	}
+	// So that the file can be known by its header.
+	_, _, err := c.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
+	return err
+}
+
+// checkHeader looks at a file before SQLite does, which would make files beside
+// it and speak of damage.
+func checkHeader(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var h [100]byte // https://sqlite.org/fileformat2.html section 1.3
+	if _, err := io.ReadFull(f, h[:]); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	if string(h[:16]) != "SQLite format 3\x00" || binary.BigEndian.Uint32(h[68:]) != applicationID {
+		return errNotOurs
+	}
+	return nil
 }
 
 // Close copies the log into the database, where no other process is using it,

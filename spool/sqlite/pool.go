@@ -28,7 +28,7 @@ func (p *pool) get(ctx context.Context) (*conn, error) {
 	select {
 	case p.permits <- struct{}{}:
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, ctx.Err()
 	}
 	p.mu.Lock()
 	if p.closed {
@@ -84,15 +84,21 @@ func (p *pool) close() {
 
 // writer is the one connection that writes, and what its holder knows.
 type writer struct {
-	turn chan struct{} // holds a token while the writer is free
-	c    *conn
-	full bool  // synchronous is FULL
-	lost error // set when nobody knows what a commit did: no more writes
+	turn        chan struct{} // holds a token while the writer is free
+	c           *conn
+	full        bool          // synchronous is FULL
+	pages       int           // in the log, after the last commit
+	checkpoints *checkpointer // nil until there is something to do
+	lost        error         // set when nobody knows what a commit did: no more writes
 }
 
 func (w *writer) init(c *conn) {
 	w.turn = make(chan struct{}, 1)
 	w.c, w.full = c, true
+	c.WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
+		w.pages = pages
+		return nil
+	})
 	w.turn <- struct{}{}
 }
 
@@ -104,6 +110,9 @@ func (w *writer) close() error {
 		return nil
 	}
 	w.c = nil
+	if w.checkpoints != nil {
+		w.checkpoints.stop()
+	}
 	var err error
 	if w.lost == nil {
 		// BUSY where another process reads or writes: it will do that later.

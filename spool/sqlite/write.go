@@ -36,7 +36,7 @@ func (s *Store) write(ctx context.Context, doing string, durable bool, change fu
 	select {
 	case <-w.turn:
 	case <-ctx.Done():
-		return fmt.Errorf("%s: %w", doing, context.Cause(ctx))
+		return fmt.Errorf("%s: %w", doing, ctx.Err())
 	}
 	defer func() { w.turn <- struct{}{} }()
 	if w.c == nil {
@@ -72,6 +72,7 @@ func (s *Store) write(ctx context.Context, doing string, durable bool, change fu
 		w.lost = fmt.Errorf("%s: %w: database %s: %w: start again to read what is true", doing, spool.ErrAmbiguous, s.path, err)
 		return w.lost
 	}
+	s.tidyLog()
 	return nil
 }
 
