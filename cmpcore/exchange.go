@@ -59,6 +59,9 @@ func (x *exchange) run() error {
 		return err
 	}
 	x.tx = tx
+	if x.heldMessage() && !x.released() {
+		return errHeld
+	}
 	if !x.released() {
 		if err := x.checkMessageTime(); err != nil {
 			return err
@@ -88,10 +91,15 @@ func (x *exchange) run() error {
 	return refuse(cmp.BadRequest, "a "+x.msg.BodyType().String()+" message is not served here")
 }
 
+// heldMessage tells whether this message is held for a person.
+func (x *exchange) heldMessage() bool {
+	return x.tx != nil && x.tx.Held && x.tx.State == AwaitingDecision && x.tx.Request == x.req.Hash
+}
+
 // released tells whether this message was held for a person, came to its
 // decision, and is processed again.
 func (x *exchange) released() bool {
-	return x.tx != nil && x.tx.Held && x.tx.State == AwaitingDecision && x.tx.Decision != Undecided && x.tx.Request == x.req.Hash
+	return x.heldMessage() && x.tx.Decision != Undecided && !x.tx.Frozen
 }
 
 // claimedTransaction finds the transaction that this message would belong to
@@ -164,4 +172,7 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s, "\ufffd")
 }
 
-var errNoRequest = errors.New("the request of a waiting transaction is not in the store")
+var (
+	errNoRequest = errors.New("the request of a waiting transaction is not in the store")
+	errHeld      = errors.New("the message is held, and there is no decision that may be acted on")
+)
