@@ -156,6 +156,9 @@ func (c *Config) check() error {
 		if (r.Secret == nil) == (r.Certificate == nil) {
 			fail("rule %s: exactly one of secret and certificate says who", r.Name)
 		}
+		if w := r.Certificate; w != nil && !w.IssuedHere && len(w.Anchors) == 0 {
+			fail("rule %s: no certificate matches: neither those issued here nor those under an anchor", r.Name)
+		}
 		if r.issues() && len(r.Profiles) == 0 {
 			fail("rule %s: issues certificates but names no profile", r.Name)
 		}

@@ -21,15 +21,15 @@ func (x *exchange) general(b *cmp.GenMsg) error {
 	if err != nil {
 		return err
 	}
-	asked := b.Infos
-	if len(asked) == 0 && !x.policy.Lightweight {
-		asked = allRelevant
-	}
-	switch n := len(asked); {
+	switch n := len(b.Infos); {
 	case n > x.policy.maxRequests():
 		return refuse(cmp.BadRequest, "the message asks too much").because("%d", n)
 	case x.policy.Lightweight && n != 1:
 		return refuse(cmp.BadRequest, "the message must ask exactly one thing")
+	}
+	asked := b.Infos
+	if len(asked) == 0 {
+		asked = allRelevant
 	}
 	rep := &cmp.GenMsg{Kind: cmp.TypeGenP}
 	var unknown []pkix.OID
@@ -48,7 +48,7 @@ func (x *exchange) general(b *cmp.GenMsg) error {
 		}
 		rep.Infos = append(rep.Infos, answer)
 	}
-	if len(unknown) > 0 {
+	if len(unknown) > 0 && len(b.Infos) > 0 {
 		info, err := cmp.NewUnsupportedOIDs(unknown)
 		if err != nil {
 			return err

@@ -297,3 +297,15 @@ func TestRulesNarrowNamesAndKeys(t *testing.T) {
 	b.asked("nobody-1", want{subject: "CN=device 1", key: "p256 a"}).refused(cmp.NotAuthorized)
 	b.asked("ask-1", want{subject: "CN=device 1", key: "p256 a"}).refused(cmp.NotAuthorized)
 }
+
+// resign replaces the signature of a proof by one over der.
+func resign(b *bed, r *crmf.CertReqMsg, der []byte) {
+	b.Helper()
+	a, err := alg.SignatureFor(key(b, "p256 a").Public(), "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	if r.POPO, err = crmf.SignPOP(rand.Reader, key(b, "p256 a"), a, der); err != nil {
+		b.Fatal(err)
+	}
+}
