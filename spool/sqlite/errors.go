@@ -22,7 +22,8 @@ func (s *Store) explain(ctx context.Context, doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, sqlite3.INTERRUPT) && ctx.Err() != nil {
+	// Waiting for another process ends with the context too, as BUSY.
+	if ctx.Err() != nil && (errors.Is(err, sqlite3.INTERRUPT) || isBusy(err)) {
 		return fmt.Errorf("%s: %w", doing, ctx.Err())
 	}
 	var code sqlite3.ErrorCode

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -144,8 +145,9 @@ func (s *Store) connect(ctx context.Context) (*conn, error) {
 }
 
 func (s *Store) connectWith(ctx context.Context, cacheMiB int) (*conn, error) {
+	query := url.Values{"modeof": {s.path}, "mode": {"rw"}, "vfs": {vfsName}}.Encode()
 	name := url.URL{Scheme: "file", OmitHost: true, Path: s.path,
-		RawQuery: url.Values{"modeof": {s.path}, "mode": {"rw"}, "vfs": {vfsName}}.Encode()}
+		RawQuery: strings.ReplaceAll(query, "+", "%20")} // SQLite takes a plus for a plus
 	c, err := sqlite3.OpenContext(ctx, name.String())
 	if err != nil {
 		return nil, err
