@@ -48,7 +48,8 @@ func (c *scan) end() {
 }
 
 // Collect implements [spool.Source]. Within 4096 names of a listing, items come
-// in the order of their names.
+// in the order of their names. It returns fewer than max, though more are
+// ready, when those have 64 MiB.
 func (s *Source) Collect(ctx context.Context, max int) ([]spool.Item, error) {
 	s.turn.Lock()
 	defer s.turn.Unlock()

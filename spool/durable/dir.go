@@ -216,7 +216,7 @@ func RenameNoReplace(from *Dir, old string, dir *Dir, to string) error {
 	}
 	err := from.step(OpMove, old, func() error { return renameNoReplace(from.h, old, dir.h, to) })
 	if err != nil {
-		return fmt.Errorf("move %q from %q to %q as %q: %w", old, from.path, dir.path, to, err)
+		return fmt.Errorf("move %.80q from %q to %q as %.80q: %w", old, from.path, dir.path, to, err)
 	}
 	return nil
 }
@@ -225,7 +225,7 @@ func (d *Dir) failed(what, name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s %q in %q: %w", what, name, d.path, err)
+	return fmt.Errorf("%s %.80q in %q: %w", what, name, d.path, err)
 }
 
 func notEOF(err error) error {

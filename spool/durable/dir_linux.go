@@ -199,7 +199,7 @@ func (h handle) tmpfile(perm fs.FileMode) (file, error) {
 func (h handle) link(f file, name string) error {
 	if !h.state.noEmptyPath.Load() {
 		err := retry(func() error { return unix.Linkat(f.fd, "", h.fd, name, unix.AT_EMPTY_PATH) })
-		if err != unix.ENOENT && err != unix.EINVAL && err != unix.EPERM {
+		if err != unix.ENOENT && err != unix.EINVAL && err != unix.EPERM && err != unix.EACCES {
 			h.announce(name, err)
 			return err
 		}
@@ -208,7 +208,7 @@ func (h handle) link(f file, name string) error {
 	proc := "/proc/self/fd/" + strconv.Itoa(f.fd)
 	err := retry(func() error { return unix.Linkat(unix.AT_FDCWD, proc, h.fd, name, unix.AT_SYMLINK_FOLLOW) })
 	switch err {
-	case unix.ENOENT, unix.EPERM, unix.EXDEV, unix.EOPNOTSUPP:
+	case unix.ENOENT, unix.EPERM, unix.EACCES, unix.EXDEV, unix.EOPNOTSUPP:
 		h.state.noTmpfile.Store(true)
 		return errors.ErrUnsupported
 	}

@@ -21,11 +21,11 @@ var ErrName = errors.New("not usable as a file name")
 func CheckName(name string) error {
 	switch {
 	case name == "" || name == "." || name == "..":
-		return fmt.Errorf("%q: %w", name, ErrName)
+		return fmt.Errorf("%.80q: %w", name, ErrName)
 	case len(name) > MaxName:
-		return fmt.Errorf("%.64q...: %w: %d octets, the limit is %d", name, ErrName, len(name), MaxName)
+		return fmt.Errorf("%.80q...: %w: %d octets, the limit is %d", name, ErrName, len(name), MaxName)
 	case !localName(name):
-		return fmt.Errorf("%q: %w: it contains a path separator or NUL", name, ErrName)
+		return fmt.Errorf("%.80q: %w: it contains a path separator or NUL", name, ErrName)
 	}
 	return nil
 }

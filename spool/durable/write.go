@@ -114,7 +114,7 @@ func (b *writeBatch) run(files []NewFile, out []Placed) {
 		b.tidy(w)
 		if w.state == again {
 			if b.deep == 2 {
-				w.fail(fmt.Errorf("write %q in %q: somebody removes its temporary file", w.NewFile.Name, b.d.path))
+				w.fail(fmt.Errorf("write %.80q in %q: somebody removes its temporary file", w.NewFile.Name, b.d.path))
 				continue
 			}
 			alone := writeBatch{ctx: b.ctx, d: b.d, o: b.o, each: true, deep: b.deep + 1}
@@ -154,10 +154,10 @@ func (b *writeBatch) prepare(w *writing) {
 		b.tidy(w)
 		w.state = again
 		if b.deep > 0 {
-			w.fail(fmt.Errorf("write %q in %q: %w", w.NewFile.Name, b.d.path, err))
+			w.fail(fmt.Errorf("write %.80q in %q: %w", w.NewFile.Name, b.d.path, err))
 		}
 	} else if err != nil {
-		w.fail(fmt.Errorf("write %q in %q: %w", w.NewFile.Name, b.d.path, err))
+		w.fail(fmt.Errorf("write %.80q in %q: %w", w.NewFile.Name, b.d.path, err))
 		b.tidy(w)
 	}
 }
@@ -166,12 +166,12 @@ func (b *writeBatch) prepare(w *writing) {
 func (b *writeBatch) choose(w *writing) {
 	for ; ; w.variant++ {
 		if w.variant > 0 && !b.o.Rename {
-			w.fail(fmt.Errorf("write %q in %q: other contents are there: %w", w.NewFile.Name, b.d.path, fs.ErrExist))
+			w.fail(fmt.Errorf("write %.80q in %q: other contents are there: %w", w.NewFile.Name, b.d.path, fs.ErrExist))
 			return
 		}
 		name, ok, _ := Variant(w.NewFile.Name, w.variant, MaxName, func() ([]byte, error) { return w.Data, nil })
 		if !ok {
-			w.fail(fmt.Errorf("write %q in %q: %w", w.NewFile.Name, b.d.path, ErrNoName))
+			w.fail(fmt.Errorf("write %.80q in %q: %w", w.NewFile.Name, b.d.path, ErrNoName))
 			return
 		}
 		w.Placed.Name = name
@@ -261,7 +261,7 @@ func (b *writeBatch) sync() {
 			}
 		}
 		if err != nil {
-			w.fail(fmt.Errorf("sync %q in %q: %w", w.NewFile.Name, b.d.path, err))
+			w.fail(fmt.Errorf("sync %.80q in %q: %w", w.NewFile.Name, b.d.path, err))
 		}
 	}
 }
@@ -297,13 +297,13 @@ func (b *writeBatch) name(w *writing) {
 				w.state = written
 			} else if w.state == found {
 				if err := b.syncFound(w); err != nil {
-					w.fail(fmt.Errorf("sync %q in %q: %w", w.Placed.Name, b.d.path, err))
+					w.fail(fmt.Errorf("sync %.80q in %q: %w", w.Placed.Name, b.d.path, err))
 				}
 			}
 		case errors.Is(err, errors.ErrUnsupported), w.state == temp && errors.Is(err, fs.ErrNotExist):
 			w.state = again
 		default:
-			w.fail(fmt.Errorf("name %q in %q: %w", w.Placed.Name, b.d.path, nameError(err)))
+			w.fail(fmt.Errorf("name %.80q in %q: %w", w.Placed.Name, b.d.path, nameError(err)))
 		}
 	}
 }
