@@ -1,0 +1,271 @@
+package cmpcore_test
+
+import (
+	"context"
+	"crypto/x509"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"cmp-batch/cmpcore"
+	"cmp-batch/cmpcore/alg"
+	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/crmf"
+)
+
+// node is one DER element, taken apart as far as it goes.
+type node struct {
+	tag  asn1.Tag
+	kids []*node
+	leaf []byte
+}
+
+func readNode(s *cryptobyte.String) *node {
+	var c cryptobyte.String
+	var tag asn1.Tag
+	if !s.ReadAnyASN1(&c, &tag) {
+		return nil
+	}
+	n := &node{tag: tag}
+	if tag&0x20 == 0 {
+		n.leaf = c
+		return n
+	}
+	for !c.Empty() {
+		kid := readNode(&c)
+		if kid == nil {
+			return nil
+		}
+		n.kids = append(n.kids, kid)
+	}
+	return n
+}
+
+func (n *node) add(b *cryptobyte.Builder) {
+	b.AddASN1(n.tag, func(b *cryptobyte.Builder) {
+		b.AddBytes(n.leaf)
+		for _, k := range n.kids {
+			k.add(b)
+		}
+	})
+}
+
+func (n *node) all(list []*node) []*node {
+	list = append(list, n)
+	for _, k := range n.kids {
+		list = k.all(list)
+	}
+	return list
+}
+
+// mutate changes elements of header and body by triples of op, place and value.
+func mutate(der, how []byte) []byte {
+	s := cryptobyte.String(der)
+	root := readNode(&s)
+	if root == nil || len(root.kids) < 2 {
+		return der
+	}
+	for ; len(how) >= 3; how = how[3:] {
+		part := append(root.kids[0].all(nil), root.kids[1].all(nil)...)
+		n := part[(int(how[1])|int(how[2]>>4)<<8)%len(part)]
+		v := how[2]
+		other := part[int(v)%len(part)]
+		switch how[0] % 8 {
+		case 0:
+			if len(n.kids) > 0 {
+				n.kids = n.kids[:len(n.kids)-1]
+			}
+		case 1:
+			if len(n.kids) > 0 {
+				n.kids = n.kids[1:]
+			}
+		case 2:
+			if len(n.kids) > 0 && len(n.kids) < 64 {
+				n.kids = append(n.kids[:len(n.kids):len(n.kids)], n.kids[int(v)%len(n.kids)])
+			}
+		case 3:
+			if len(n.leaf) > 0 {
+				n.leaf = append([]byte(nil), n.leaf...)
+				n.leaf[int(v)%len(n.leaf)] ^= 1 + v
+			}
+		case 4:
+			n.leaf = n.leaf[:0:0]
+		case 5:
+			if n != root.kids[0] && n != root.kids[1] && len(other.all(nil)) < 200 {
+				*n = *other.copy()
+			}
+		case 6:
+			n.tag ^= asn1.Tag(v & 0xf)
+		case 7:
+			if n.tag&0x20 == 0 && len(n.leaf) < 4096 {
+				n.leaf = append(n.leaf[:len(n.leaf):len(n.leaf)], n.leaf...)
+			}
+		}
+	}
+	var b cryptobyte.Builder
+	root.add(&b)
+	out, err := b.Bytes()
+	if err != nil {
+		return der
+	}
+	return out
+}
+
+func (n *node) copy() *node {
+	c := &node{tag: n.tag, leaf: n.leaf}
+	for _, k := range n.kids {
+		c.kids = append(c.kids, k.copy())
+	}
+	return c
+}
+
+// protectAgain gives a message the protection that its header names, by the
+// secret or the key that all parties of the fuzzing have.
+func protectAgain(t testing.TB, der []byte, p *party) []byte {
+	m, _ := cmp.Parse(der, cmp.Limits{})
+	if m == nil {
+		return der
+	}
+	var protection []byte
+	var err error
+	switch cmp.ProtectionKind(m.Header.ProtectionAlg) {
+	case cmp.ProtectionMAC:
+		mac, perr := alg.ParseMAC(m.Header.ProtectionAlg, nil)
+		if perr != nil || mac.Iterations() > 1000 {
+			return der
+		}
+		protection, err = mac.Sum([]byte("secret of "+string(m.Header.SenderKID)), m.ProtectedPart())
+	case cmp.ProtectionSignature:
+		protection, err = alg.Sign(nil, p.holder.key, m.Header.ProtectionAlg, m.ProtectedPart())
+	default:
+		return der
+	}
+	if err != nil {
+		return der
+	}
+	parts := [][]byte{m.Header.Raw, m.RawBody, element(tagged(0), element(asn1.BIT_STRING, []byte{0}, protection))}
+	if len(m.ExtraCerts) > 0 {
+		parts = append(parts, element(tagged(1), element(asn1.SEQUENCE, m.ExtraCerts...)))
+	}
+	return element(asn1.SEQUENCE, parts...)
+}
+
+// fuzzBed has a transaction in every state and messages of every kind.
+func fuzzBed(t testing.TB) (*bed, *party, [][]byte) {
+	b := newBed(t, withPolicy(func(p *cmpcore.Policy) { p.Tolerate = tolerant }), withRule("slow", func(r *cmpcore.Rule) { r.RevokeAny = true }))
+	holder := b.enrolled("CN=device 1,O=Example", "p256 a", withSAN(t, "one.example"))
+	var seeds [][]byte
+	say := func(k *talk, body cmp.Body, edits ...edit) *reply {
+		r := k.say(body, edits...)
+		seeds = append(seeds, k.last)
+		return r
+	}
+	// seed only: the state stays where it is
+	next := func(k *talk, body cmp.Body, edits ...edit) { seeds = append(seeds, k.message(body, edits...)) }
+
+	dev := b.device("dev-1")
+	k := b.talk(dev)
+	c := say(k, k.request(cmp.TypeIR, want2("CN=a", "p256 a", 0), want{id: 1, key: "p256 b", template: withSAN(t, "b.example")},
+		want{id: 2, subject: "CN=c", key: "p256 c", popo: func(*crmf.CertReqMsg) {}}), certProfile("default"), version3)
+	next(k, confirmation(c.cert(0)))
+	next(k, &cmp.CertConfirm{})
+	next(k, errorBody)
+	k = b.talk(dev)
+	one := say(k, k.p10cr("CN=d", "p256 d", "d.example")).cert(0)
+	next(k, confirmation(one))
+	k = b.talk(dev)
+	say(k, k.one(cmp.TypeIR, "CN=done", "p256 a"), implicit)
+	next(k, confirmation(one))
+	slow := b.device("slow-1")
+	for _, d := range []cmpcore.Decision{cmpcore.Undecided, cmpcore.Approved, cmpcore.Rejected} {
+		k = b.talk(slow)
+		say(k, k.one(cmp.TypeIR, "CN=slow", "p256 a"))
+		if d != cmpcore.Undecided {
+			b.decide(k, d, "because")
+		}
+		next(k, poll(0))
+		next(k, errorBody)
+	}
+	k = b.talk(slow)
+	say(k, rr(revocation(holder.holder.cert, 1)))
+	next(k, poll(-1))
+	k = b.talk(holder)
+	next(k, k.request(cmp.TypeKUR, want{key: "p256 e", subject: "CN=device 1,O=Example", controls: oldCert(t, holder.sender, holder.holder.cert.SerialNumber)}))
+	next(b.talk(holder), k.one(cmp.TypeCR, "CN=device 1,O=Example", "p256 f"))
+	next(b.talk(holder), rr(revocation(holder.holder.cert, 6)))
+	b.makeCRL()
+	next(b.talk(dev), genm(question(cmp.OIDCACerts), question(cmp.OIDCurrentCRL), question(cmp.OIDSignKeyPairTypes), question(cmp.OIDCertProfile)))
+	next(b.talk(b.device("ask-1")), genm(question(cmp.OIDCertProfile)))
+	next(b.talk(b.device("ra-1")), rr(revocation(c.cert(0), 1), revocation(holder.holder.cert, 6)))
+	ra := b.talk(b.device("ra-1"))
+	next(ra, ra.request(cmp.TypeIR, want{subject: "CN=x", key: "p256 a", popo: func(r *crmf.CertReqMsg) { r.POPO = crmf.RAVerified{} }}))
+	next(b.talk(dev), &cmp.PKIConf{})
+	next(b.talk(dev), &cmp.CertRepMessage{Kind: cmp.TypeIP})
+	next(b.talk(dev), &cmp.PollRep{})
+	return b, holder, seeds
+}
+
+// FuzzProcess changes elements of good messages and protects them again, so
+// that what is behind the protection is reached; with nothing to change it
+// takes the octets as they are.
+func FuzzProcess(f *testing.F) {
+	b, holder, seeds := fuzzBed(f)
+	if len(seeds) < 25 {
+		f.Fatalf("only %d seeds", len(seeds))
+	}
+	for i, der := range seeds {
+		f.Add(der, []byte{})
+		f.Add(der, []byte{3, byte(17 * i), byte(i)})
+		f.Add(der, []byte{byte(i), byte(31 * i), 7, byte(i + 1), byte(57 * i), byte(3 * i)})
+	}
+	f.Fuzz(func(t *testing.T, der, how []byte) {
+		if len(der) > 1<<16 || len(how) > 30 {
+			return
+		}
+		if len(how) >= 3 {
+			der = protectAgain(t, mutate(der, how), holder)
+		}
+		r := b.engine.Parse(der, "dir")
+		r.OrderKey()
+		out, err := b.engine.Process(context.Background(), r, b.store)
+		if err != nil {
+			t.Fatalf("an error of the machine: %v", err)
+		}
+		checkOutcome(t, b.now, out)
+		checkStranger(t, b, out)
+	})
+}
+
+// checkStranger holds what no message may reach, whatever is in it.
+func checkStranger(t *testing.T, b *bed, out *cmpcore.Outcome) {
+	t.Helper()
+	if out.Reply != nil {
+		m, err := cmp.Parse(out.Reply, cmp.Limits{})
+		if err != nil {
+			t.Fatalf("the answer cannot be read: %v", err)
+		}
+		if cmp.ProtectionKind(m.Header.ProtectionAlg) == cmp.ProtectionSignature {
+			if err := b.ca.cert.CheckSignature(stdSignature(m.Header.ProtectionAlg), protectedPart(t, out.Reply), m.Protection); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for _, rec := range out.Certificates {
+		c, err := x509.ParseCertificate(rec.DER)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if c.IsCA || c.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0 || c.NotAfter.After(b.ca.cert.NotAfter) {
+			t.Errorf("a certificate that the profile does not have: CA %v, usage %b, until %s", c.IsCA, c.KeyUsage, c.NotAfter)
+		}
+		if strings.EqualFold(c.Subject.String(), b.ca.cert.Subject.String()) {
+			t.Error("a certificate of the CA's name")
+		}
+	}
+	if tx := out.Transaction; tx != nil && tx.Requester == "" {
+		t.Error("a transaction of nobody")
+	}
+}
