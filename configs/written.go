@@ -364,7 +364,7 @@ func (l *writtenLog) defaults() { l.Level, l.Format = "info", "text" }
 type writtenMetrics struct {
 	// Address for Prometheus to fetch /metrics from, such as 127.0.0.1:9464.
 	Listen string `yaml:"listen"`
-	// File rewritten after each batch, for the textfile collector of a host
+	// File rewritten every 15 s by run, and at the end of run --once, for the textfile collector of a host
 	// that no network reaches. It ends in .prom.
 	Textfile string `yaml:"textfile"`
 }

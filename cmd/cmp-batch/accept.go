@@ -126,6 +126,10 @@ func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) 
 	var lines []string
 	say := func(format string, a ...any) { lines = append(lines, fmt.Sprintf(format, a...)) }
 	for i := range r.Certificates {
+		if r.Kind == cmp.TypePKIConf {
+			got = true // written when it came
+			continue
+		}
 		ok, err := t.certificate(r, i, &rep, say)
 		if err != nil {
 			return got, err

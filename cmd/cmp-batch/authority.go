@@ -261,7 +261,7 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 		},
 		Profiles:    map[string]*issuance.Profile{},
 		Policies:    map[string]cmpcore.Policy{},
-		Limits:      cmp.Limits{DER: cfg.Limits},
+		Limits:      cmp.Limits{DER: cfg.Limits, CertRequests: mostRequests(cfg)},
 		CRLLifetime: cfg.CRL.Lifetime,
 		Clock:       time.Now,
 		Random:      rand.Reader,
@@ -297,6 +297,16 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 	}
 	ec.Policies[mediumChannel] = enginePolicy(cfg.Policies[cfg.Process.Policy])
 	return cmpcore.New(ec)
+}
+
+// mostRequests is what the parser must let through so that each policy can
+// apply its own bound.
+func mostRequests(cfg *configs.Config) int {
+	most := 0
+	for _, p := range cfg.Policies {
+		most = max(most, p.MaxRequests)
+	}
+	return most
 }
 
 func engineRule(r *configs.Rule) (cmpcore.Rule, error) {

@@ -14,6 +14,7 @@ import (
 	"cmp-batch/spool"
 	"cmp-batch/spool/sqlite"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 )
@@ -169,6 +170,9 @@ func (a *authority) join(channels []channel, progress func(spool.Progress), obse
 func (a *authority) drain(ctx context.Context, channels []channel) error {
 	c := a.cli
 	s, err := a.drainOnce(ctx, channels)
+	if u := (usageError{}); errors.As(err, &u) {
+		return err // nothing was begun
+	}
 	if c.json {
 		if err := c.printJSON(s); err != nil {
 			return err
@@ -195,6 +199,13 @@ func (a *authority) drainOnce(ctx context.Context, channels []channel) (spool.Su
 	defer j.close()
 	s, err := j.pump.Drain(ctx)
 	line.clear()
+	if p := a.cfg.Metrics.Textfile; p != "" {
+		m := newMetrics()
+		m.watch(j.pump, a.store)
+		if err := prometheus.WriteToTextfile(p, m.registry); err != nil {
+			a.log.Warn("metrics textfile", "error", err)
+		}
+	}
 	return s, errors.Join(err, a.refreshCRL(context.WithoutCancel(ctx)))
 }
 
