@@ -118,7 +118,10 @@ func TestDocsRun(t *testing.T) {
 
 func runPage(t *testing.T, name string, blocks []fence) {
 	home := t.TempDir()
-	env := reader(t, home)
+	runPageIn(t, home, reader(t, home), name, blocks)
+}
+
+func runPageIn(t *testing.T, home string, env []string, name string, blocks []fence) {
 	last := ""
 	for i, f := range blocks {
 		switch {
