@@ -3,6 +3,7 @@ package cmpcore_test
 import (
 	"context"
 	"crypto/x509"
+	mathrand "math/rand/v2"
 	"strings"
 	"testing"
 
@@ -208,38 +209,79 @@ func fuzzBed(t testing.TB) (*bed, *party, [][]byte) {
 }
 
 // FuzzProcess changes elements of good messages and protects them again, so
-// that what is behind the protection is reached; with nothing to change it
-// takes the octets as they are.
+// that what is behind the protection is reached. The messages are named by
+// number, because each process has keys and transactions of its own; raw takes
+// the place of what is made from them.
 func FuzzProcess(f *testing.F) {
 	b, holder, seeds := fuzzBed(f)
 	if len(seeds) < 25 {
 		f.Fatalf("only %d seeds", len(seeds))
 	}
 	for i, der := range seeds {
-		f.Add(der, []byte{})
-		f.Add(der, []byte{3, byte(17 * i), byte(i)})
-		f.Add(der, []byte{byte(i), byte(31 * i), 7, byte(i + 1), byte(57 * i), byte(3 * i)})
+		f.Add(byte(i), []byte{}, der)
+		f.Add(byte(i), []byte{3, byte(17 * i), byte(i)}, []byte{})
+		f.Add(byte(i), []byte{byte(i), byte(31 * i), 7, byte(i + 1), byte(57 * i), byte(3 * i)}, []byte{})
 	}
-	f.Fuzz(func(t *testing.T, der, how []byte) {
-		if len(der) > 1<<16 || len(how) > 30 {
+	f.Fuzz(func(t *testing.T, which byte, how, raw []byte) {
+		if len(raw) > 1<<16 || len(how) > 30 {
 			return
 		}
-		if len(how) >= 3 {
-			der = protectAgain(t, mutate(der, how), holder)
+		if len(raw) == 0 {
+			raw = protectAgain(t, mutate(seeds[int(which)%len(seeds)], how), holder)
 		}
-		r := b.engine.Parse(der, "dir")
-		r.OrderKey()
-		out, err := b.engine.Process(context.Background(), r, b.store)
-		if err != nil {
-			t.Fatalf("an error of the machine: %v", err)
-		}
-		checkOutcome(t, b.now, out)
-		checkStranger(t, b, out)
+		processHostile(t, b, raw)
 	})
 }
 
+// The same without waiting for a fuzzing run.
+func TestChangedMessagesThatAreProtectedAgain(t *testing.T) {
+	b, holder, seeds := fuzzBed(t)
+	n := 6000
+	if testing.Short() {
+		n = 500
+	}
+	seed := mathrand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := mathrand.New(mathrand.NewPCG(seed, 0))
+	var granted, refused int
+	for range n {
+		how := make([]byte, 3*(1+rnd.IntN(3)))
+		for i := range how {
+			how[i] = byte(rnd.Uint32())
+		}
+		der := protectAgain(t, mutate(seeds[rnd.IntN(len(seeds))], how), holder)
+		switch out := processHostile(t, b, der); {
+		case out.Disposition == cmpcore.Answered:
+			granted++
+		case out.Disposition == cmpcore.Refused && out.Reason != badMAC:
+			refused++
+		}
+		if t.Failed() {
+			t.Fatalf("after %x", der)
+		}
+	}
+	if granted < n/50 || refused < n/10 {
+		t.Errorf("of %d messages %d were granted and %d refused: the changes do not get behind the protection", n, granted, refused)
+	}
+}
+
+const badMAC = "the message authentication code does not verify, or its reference is unknown"
+
+func processHostile(t testing.TB, b *bed, der []byte) *cmpcore.Outcome {
+	t.Helper()
+	r := b.engine.Parse(der, "dir")
+	r.OrderKey()
+	out, err := b.engine.Process(context.Background(), r, b.store)
+	if err != nil {
+		t.Fatalf("an error of the machine: %v, after %x", err, der)
+	}
+	checkOutcome(t, b.now, out)
+	checkStranger(t, b, out)
+	return out
+}
+
 // checkStranger holds what no message may reach, whatever is in it.
-func checkStranger(t *testing.T, b *bed, out *cmpcore.Outcome) {
+func checkStranger(t testing.TB, b *bed, out *cmpcore.Outcome) {
 	t.Helper()
 	if out.Reply != nil {
 		m, err := cmp.Parse(out.Reply, cmp.Limits{})
