@@ -86,7 +86,7 @@ type taken struct {
 
 // acceptReport is what --json prints.
 type acceptReport struct {
-	Status       string   `json:"status"` // issued, confirmed, refused, waiting, revoked, informed, error
+	Status       string   `json:"status"` // issued, confirmed, refused (by the CA, or here), waiting, revoked, informed, error
 	Certificates []string `json:"certificates,omitempty"`
 	Chain        string   `json:"chain,omitempty"`
 	Serials      []string `json:"serials,omitempty"`
@@ -110,7 +110,7 @@ func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) 
 	}
 	var peer *client.PeerError
 	if errors.As(err, &peer) {
-		if !peer.Authenticated {
+		if s.Step != client.StepFailed {
 			return false, hint(err, "--trust CA.crt lets the CA's signed errors be believed; --unprotected-errors believes anybody's")
 		}
 		if err := writeSession(t.session, s); err != nil {
@@ -126,7 +126,7 @@ func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) 
 	var lines []string
 	say := func(format string, a ...any) { lines = append(lines, fmt.Sprintf(format, a...)) }
 	for i := range r.Certificates {
-		if r.Kind == cmp.TypePKIConf {
+		if r.Kind == cmp.TypePKIConf && r.Certificates[i].Certificate != nil {
 			got = true // written when it came
 			continue
 		}
@@ -164,8 +164,12 @@ func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) 
 		say("waiting: ask again in %s %q", r.Waiting.CheckAfter, rep.Text)
 	}
 	if r.Kind == cmp.TypePKIConf {
-		rep.Status = "confirmed"
-		say("the CA has the confirmation")
+		if rep.Status == "refused" {
+			say("the CA knows that the certificate was not accepted")
+		} else {
+			rep.Status = "confirmed"
+			say("the CA has the confirmation")
+		}
 	}
 	if r.Next != nil {
 		rep.NextKind = r.NextKind.String()
