@@ -171,6 +171,7 @@ func BenchmarkView(b *testing.B) {
 	} {
 		b.Run(call.name, func(b *testing.B) {
 			var next atomic.Int64
+			start := cpuTime()
 			b.RunParallel(func(p *testing.PB) {
 				for p.Next() {
 					if ok, err := call.do(int(next.Add(1)) % batchSize); !ok || err != nil {
@@ -179,6 +180,7 @@ func BenchmarkView(b *testing.B) {
 					}
 				}
 			})
+			b.ReportMetric(float64((cpuTime()-start).Nanoseconds())/float64(b.N), "cpu-ns/op")
 		})
 	}
 }

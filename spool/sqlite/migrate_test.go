@@ -111,3 +111,32 @@ func TestMigrationsAreNumbered(t *testing.T) {
 	}()
 	readMigrations(fstest.MapFS{"migrations/001_a.sql": {}, "migrations/003_b.sql": {}})
 }
+
+// No statement of the hot paths may read a whole large table, or sort one.
+func TestEveryQueryHasItsIndex(t *testing.T) {
+	s, err := Create(t.Context(), filepath.Join(t.TempDir(), "a.db"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	small := map[string]bool{"SCAN current": true, "SCAN crl": true,
+		"SCAN batch": true, "SCAN audit": true, // by rowid from the end, one row
+	}
+	sorted := map[query]bool{qAlsoReturns: true, qExpired: true, qWaiting: true} // few rows
+	for i, sql := range queries {
+		if sql == "" {
+			t.Fatalf("query %d is empty", i)
+		}
+		st, tail, err := s.writer.c.Prepare("EXPLAIN QUERY PLAN " + sql)
+		if err != nil || tail != "" {
+			t.Fatalf("%s: %v %q", sql, err, tail)
+		}
+		for st.Step() {
+			step := st.ColumnText(3)
+			if strings.HasPrefix(step, "SCAN") && !small[step] || strings.Contains(step, "TEMP B-TREE") && !sorted[query(i)] {
+				t.Errorf("%s: %s", sql, step)
+			}
+		}
+		st.Close()
+	}
+}

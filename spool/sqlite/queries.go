@@ -18,12 +18,12 @@ const (
 	qTransactionByID
 	qTransactionState
 	qCertificate
-	qCertificateByID
 	qCertificateState
 	qCertificatesOfKey
 	qSecret
 	qCRL
-	qRevoked
+	qRevokedSameLength
+	qRevokedLonger
 
 	qLastBatch
 	qLastAudit
@@ -85,6 +85,7 @@ const (
 const (
 	certificateColumns = `id, serial, version, status, not_after, revoked_at, reason, invalidity, data, der FROM certificate `
 	transactionColumns = `id, k1, k2, version, state, data FROM tx `
+	revoked            = `SELECT serial, version, status, not_after, revoked_at, reason, invalidity FROM certificate INDEXED BY certificate_revoked WHERE status >= 3 `
 	secretColumns      = `ref, version, created, expires, max_uses, used, rule, bodies, sealed FROM secret `
 )
 
@@ -103,15 +104,12 @@ var queries = [queryCount]string{
 	qTransactionByID:   `SELECT ` + transactionColumns + `WHERE id=?1`,
 	qTransactionState:  `SELECT id, version, state FROM tx WHERE era=?1 AND k1=?2 AND k2=?3`,
 	qCertificate:       `SELECT ` + certificateColumns + `WHERE era=?1 AND serial=?2`,
-	qCertificateByID:   `SELECT ` + certificateColumns + `WHERE id=?1`,
 	qCertificateState:  `SELECT id, version FROM certificate WHERE era=?1 AND serial=?2`,
 	qCertificatesOfKey: `SELECT ` + certificateColumns + `WHERE era=?1 AND kid=?2 ORDER BY id DESC`,
 	qSecret:            `SELECT ` + secretColumns + `WHERE ref=?1`,
 	qCRL:               `SELECT number, this_update, next_update, der FROM crl ORDER BY number DESC LIMIT 1`,
-	qRevoked: `SELECT serial, version, status, not_after, revoked_at, reason, invalidity
-		FROM certificate INDEXED BY certificate_revoked
-		WHERE status >= 3 AND (length(serial), serial) > (?1, ?2) AND not_after >= ?3
-		ORDER BY length(serial), serial LIMIT ?4`,
+	qRevokedSameLength: revoked + `AND length(serial)=?1 AND serial>?2 AND not_after>=?3 ORDER BY serial LIMIT ?4`,
+	qRevokedLonger:     revoked + `AND length(serial)>?1 AND not_after>=?2 ORDER BY length(serial), serial LIMIT ?3`,
 
 	qLastBatch:         `SELECT id, last FROM batch ORDER BY id DESC LIMIT 1`,
 	qLastAudit:         `SELECT seq, head FROM audit ORDER BY seq DESC LIMIT 1`,

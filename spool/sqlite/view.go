@@ -221,8 +221,15 @@ func (v view) revokedAfter(ctx context.Context, last []byte, since time.Time, li
 	if !since.IsZero() {
 		from = micros(since)
 	}
-	var list []*cmpcore.Certificate
-	q := c.q(qRevoked).int(int64(len(last))).blob(last).int(from).int(limit)
+	n := int64(len(last))
+	list, err := scanRevoked(nil, c.q(qRevokedSameLength).int(n).blob(last).int(from).int(limit))
+	if rest := limit - int64(len(list)); err == nil && rest > 0 {
+		list, err = scanRevoked(list, c.q(qRevokedLonger).int(n).int(from).int(rest))
+	}
+	return list, v.s.explain(ctx, "read", err)
+}
+
+func scanRevoked(list []*cmpcore.Certificate, q *stmt) ([]*cmpcore.Certificate, error) {
 	for q.next() {
 		cert := &cmpcore.Certificate{
 			Serial:   q.copyBlob(0),
@@ -239,5 +246,5 @@ func (v view) revokedAfter(ctx context.Context, last []byte, since time.Time, li
 		}
 		list = append(list, cert)
 	}
-	return list, v.s.explain(ctx, "read", q.done())
+	return list, q.done()
 }
