@@ -2,6 +2,7 @@ package cmpcore_test
 
 import (
 	"crypto/sha256"
+	"errors"
 	"math/big"
 	"testing"
 
@@ -46,3 +47,59 @@ func TestP10CRIsAnsweredWithMinusOne(t *testing.T) {
 	k.say(&cmp.CertConfirm{Statuses: []cmp.CertStatus{{CertHash: sum[:], CertReqID: big.NewInt(-1)}}}).body(cmp.TypePKIConf)
 	b.wantStatus(c, cmpcore.Valid)
 }
+
+func TestAPKCS10MayAskForExtensions(t *testing.T) {
+	b := newBed(t)
+	k := b.talk(b.device("dev-1"))
+	c := k.say(k.p10cr("CN=device 1", "p256 a", "a.example", "b.example")).cert(0)
+	if len(c.DNSNames) != 2 || c.DNSNames[1] != "b.example" {
+		t.Errorf("DNS names %q", c.DNSNames)
+	}
+	k = b.talk(b.device("dev-1"))
+	body := k.p10cr("CN=device 1", "p256 a", "a.example")
+	body.Request.Attributes = append(body.Request.Attributes, body.Request.Attributes[0]) // twice the same
+	k.say(body).refused(cmp.BadDataFormat)
+}
+
+func TestACRIsAnsweredByACP(t *testing.T) {
+	b := newBed(t)
+	k := b.talk(b.device("dev-1"))
+	r := k.say(k.one(cmp.TypeCR, "CN=device 1", "p256 a")).body(cmp.TypeCP)
+	c := r.cert(0)
+	k.say(confirmation(c)).body(cmp.TypePKIConf)
+	b.wantStatus(c, cmpcore.Valid)
+}
+
+// Two processes that answer the same bytes: the second commit must conflict.
+func TestTheSameRequestTwiceConflicts(t *testing.T) {
+	b := newBed(t)
+	k := b.talk(b.device("dev-1"))
+	der := k.message(k.one(cmp.TypeIR, "CN=device 1", "p256 a"))
+	one, two := b.process(der), b.process(der)
+	b.commit(der, one)
+	if b.store.commit(der, two) == nil {
+		t.Error("two certificates for one request")
+	}
+}
+
+func TestSerialNumbersComeFromTheRandomSource(t *testing.T) {
+	b := newBed(t)
+	k := b.talk(b.device("dev-1"))
+	der := k.message(k.one(cmp.TypeIR, "CN=device 1", "p256 a"))
+	one, two := b.process(der), b.process(der)
+	if string(one.Certificates[0].Serial) == string(two.Certificates[0].Serial) {
+		t.Error("the same serial number twice")
+	}
+	if s := one.Certificates[0].Serial; len(s) != 16 || s[0]&0x80 != 0 || s[0] == 0 {
+		t.Errorf("serial number %x", s)
+	}
+	b.cfg.Random = failing{}
+	b.rebuild()
+	if _, err := b.engine.Process(t.Context(), b.engine.Parse(der, "dir"), b.store); err == nil {
+		t.Error("issued without a random source")
+	}
+}
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, errors.New("no entropy") }
