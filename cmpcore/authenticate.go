@@ -209,11 +209,8 @@ func (x *exchange) trust(who *requester) error {
 			return nil
 		}
 	}
-	for i := range x.cfg.Rules {
-		w := x.cfg.Rules[i].Certificate
-		if w == nil || len(w.Anchors) == 0 || x.chainsTo(cert, w.Anchors) != nil {
-			continue
-		}
+	// All anchors at once: a stranger is to cost no more where there are many rules.
+	if x.anchors != nil && x.chainsTo(cert, x.anchors) {
 		who.identity = certIdentity(cert, false)
 		return nil
 	}
@@ -230,28 +227,35 @@ func certIdentity(c *x509.Certificate, issuedHere bool) string {
 }
 
 // maxPathCerts bounds the certificates of a stranger that path building may
-// use: each may cost a signature check.
+// use: each may cost signature checks.
 const maxPathCerts = 8
 
-func (x *exchange) chainsTo(cert *x509.Certificate, anchors []*x509.Certificate) error {
-	roots, inter := x509.NewCertPool(), x509.NewCertPool()
-	for _, a := range anchors {
-		if a.Equal(cert) {
-			return nil
-		}
-		roots.AddCert(a)
-	}
-	for i, der := range x.msg.ExtraCerts {
-		if i == 0 || i > maxPathCerts {
-			continue
-		}
-		if c, err := x509.ParseCertificate(der); err == nil {
-			inter.AddCert(c)
-		}
-	}
+// chainsTo tells whether a chain of certificates in extraCerts leads from cert
+// to one of the anchors.
+func (x *exchange) chainsTo(cert *x509.Certificate, anchors *x509.CertPool) bool {
 	_, err := cert.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: inter, CurrentTime: x.now,
+		Roots: anchors, Intermediates: x.intermediates(), CurrentTime: x.now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
-	return err
+	return err == nil
+}
+
+// intermediates are those certificates of extraCerts that could be of CAs, with
+// keys of a kind and size that does not make a signature check an attack.
+func (x *exchange) intermediates() *x509.CertPool {
+	if x.inter != nil {
+		return x.inter
+	}
+	x.inter = x509.NewCertPool()
+	certs := x.msg.ExtraCerts
+	for _, der := range certs[min(1, len(certs)):min(1+maxPathCerts, len(certs))] {
+		c, err := x509.ParseCertificate(der)
+		if err != nil || !c.IsCA {
+			continue
+		}
+		if _, err := alg.ParsePublicKey(pkix.SubjectPublicKeyInfo(c.RawSubjectPublicKeyInfo)); err == nil {
+			x.inter.AddCert(c)
+		}
+	}
+	return x.inter
 }

@@ -13,7 +13,7 @@ import (
 func (x *exchange) rule(body cmp.BodyType) (*Rule, error) {
 	for i := range x.cfg.Rules {
 		r := &x.cfg.Rules[i]
-		if x.matches(r) && slices.Contains(r.May, body) {
+		if slices.Contains(r.May, body) && x.matches(i) {
 			if err := x.secretAllows(r, body); err != nil {
 				return nil, err
 			}
@@ -24,7 +24,9 @@ func (x *exchange) rule(body cmp.BodyType) (*Rule, error) {
 		because("no rule for %s and %s", x.who.identity, body)
 }
 
-func (x *exchange) matches(r *Rule) bool {
+// matches tells whether a rule, by its number, speaks of this requester.
+func (x *exchange) matches(i int) bool {
+	r := &x.cfg.Rules[i]
 	if r.Secret != nil {
 		return x.who.secret != nil && r.Secret(x.who.secret.Ref)
 	}
@@ -38,7 +40,7 @@ func (x *exchange) matches(r *Rule) bool {
 	if w.IssuedHere && x.who.issued != nil {
 		return true
 	}
-	return len(w.Anchors) > 0 && x.chainsTo(cert, w.Anchors) == nil
+	return x.ruleAnchors[i] != nil && x.chainsTo(cert, x.ruleAnchors[i])
 }
 
 // secretAllows applies the limits that were registered with a shared secret.

@@ -28,6 +28,9 @@ type Engine struct {
 	protChain  [][]byte // protection certificate first, then its issuers, then the CA's
 	protCut    [][]byte
 	roots      [][]byte // self-signed ones of the chain: caPubs
+
+	anchors     *x509.CertPool   // of all rules; nil: none
+	ruleAnchors []*x509.CertPool // of each rule; nil: none
 }
 
 // New builds an Engine and refuses a Config that contradicts itself.
@@ -80,7 +83,26 @@ func New(cfg Config) (*Engine, error) {
 			e.roots = append(e.roots, c)
 		}
 	}
+	e.poolAnchors()
 	return e, nil
+}
+
+func (e *Engine) poolAnchors() {
+	e.ruleAnchors = make([]*x509.CertPool, len(e.cfg.Rules))
+	for i := range e.cfg.Rules {
+		w := e.cfg.Rules[i].Certificate
+		if w == nil || len(w.Anchors) == 0 {
+			continue
+		}
+		if e.anchors == nil {
+			e.anchors = x509.NewCertPool()
+		}
+		e.ruleAnchors[i] = x509.NewCertPool()
+		for _, a := range w.Anchors {
+			e.anchors.AddCert(a)
+			e.ruleAnchors[i].AddCert(a)
+		}
+	}
 }
 
 func contains(list [][]byte, der []byte) bool {

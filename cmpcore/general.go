@@ -116,7 +116,7 @@ func (x *exchange) profilesOf() []string {
 	var names []string
 	for i := range x.cfg.Rules {
 		r := &x.cfg.Rules[i]
-		if r.issues() && x.matches(r) {
+		if r.issues() && x.matches(i) {
 			for _, p := range r.Profiles {
 				if !slices.Contains(names, p) {
 					names = append(names, p)

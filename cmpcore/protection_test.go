@@ -3,7 +3,12 @@ package cmpcore_test
 import (
 	"crypto"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
+	"errors"
+	"io"
+	"math/big"
+	"strings"
 	"testing"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -416,4 +421,84 @@ func TestCAsWithOtherKeysAnswerAndIssue(t *testing.T) {
 			b.partnerSays("p256 x", "", nil).cert(0)
 		})
 	}
+}
+
+// Trusting a certificate is not yet a rule: each rule has its own anchors.
+func TestEachRuleHasItsOwnAnchors(t *testing.T) {
+	other := certify(t, nil, "Other Root", key(t, "p256 other root"), asCA)
+	pinned := certify(t, nil, "pinned device", key(t, "p256 x"), nil)
+	b := newBed(t, func(b *bed) {
+		b.cfg.Rules = append(b.cfg.Rules,
+			cmpcore.Rule{Name: "others", Certificate: &cmpcore.CertificateWho{Anchors: []*x509.Certificate{other.cert}}, May: []cmp.BodyType{cmp.TypeGenM}},
+			cmpcore.Rule{Name: "pinned", Certificate: &cmpcore.CertificateWho{Anchors: []*x509.Certificate{pinned.cert}}, May: []cmp.BodyType{cmp.TypeIR}, Profiles: []string{"strict"}})
+	})
+	p := b.signer(certify(t, other, "device 1", key(t, "p256 y"), nil))
+	k := b.talk(p)
+	k.say(k.one(cmp.TypeIR, "CN=a", "p256 a")).refused(cmp.NotAuthorized)
+	b.talk(p).say(genm(question(cmp.OIDCACerts))).answer(cmp.OIDCACerts)
+	k = b.talk(b.signer(pinned))
+	r := k.say(k.one(cmp.TypeIR, "CN=a", "p256 a"))
+	r.cert(0)
+	if got := r.out.Certificates[0].Profile; got != "strict" {
+		t.Errorf("profile %s", got)
+	}
+	b.now = pinned.cert.NotAfter.Add(1e9)
+	k = b.talk(b.signer(pinned))
+	k.say(k.one(cmp.TypeIR, "CN=a", "p256 a")).stranger(cmp.SignerNotTrusted)
+}
+
+func TestARuleMayNarrowTheSignersSubject(t *testing.T) {
+	b := newBed(t, withRule("partners", func(r *cmpcore.Rule) {
+		r.Certificate.Subject = func(n pkix.Name) bool {
+			return n.String() == "CN=partner device,O=Example" || n.String() == "O=Example,CN=partner device"
+		}
+	}))
+	b.partnerSays("p256 x", "", nil).cert(0)
+	p := b.signer(certify(b, b.partner, "another device", key(b, "p256 x"), nil))
+	k := b.talk(p)
+	k.say(k.one(cmp.TypeCR, "CN=a", "p256 a")).refused(cmp.NotAuthorized)
+}
+
+// Path building looks at eight certificates of a stranger, and not at keys that
+// make a signature check dear.
+func TestPathBuildingIsBounded(t *testing.T) {
+	b := newBed(t)
+	sub := certify(t, b.partner, "Partner Sub CA", key(t, "p256 sub"), asCA)
+	h := certify(t, sub, "partner device", key(t, "p256 x"), nil)
+	n, _ := new(big.Int).SetString("1"+strings.Repeat("0", 6000)+"1", 16)
+	huge := certify(t, b.partner, "Partner Sub CA", publicOnly{&rsa.PublicKey{N: n, E: 65537}}, asCA)
+	for name, c := range map[string]struct {
+		extra [][]byte
+		good  bool
+	}{
+		"the intermediate in the eighth place": {append(filler(b, 7), sub.cert.Raw), true},
+		"the intermediate in the ninth place":  {append(filler(b, 8), sub.cert.Raw), false},
+		"one of the same name with a huge key": {[][]byte{huge.cert.Raw, sub.cert.Raw}, true},
+		"junk before the intermediate":         {[][]byte{{0x30, 0}, sub.cert.Raw}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := b.talk(b.signer(h))
+			r := k.say(k.one(cmp.TypeCR, "CN=a", "p256 a"), func(m *message) { m.extra = append([][]byte{h.cert.Raw}, c.extra...) })
+			if c.good {
+				r.cert(0)
+			} else {
+				r.stranger(cmp.SignerNotTrusted)
+			}
+		})
+	}
+}
+
+func filler(b *bed, n int) (list [][]byte) {
+	for range n {
+		list = append(list, b.ca.cert.Raw)
+	}
+	return list
+}
+
+// publicOnly stands for the holder of a key that is only there to be certified.
+type publicOnly struct{ pub crypto.PublicKey }
+
+func (p publicOnly) Public() crypto.PublicKey { return p.pub }
+func (publicOnly) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.New("no private key")
 }
