@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math"
 	"strings"
+	"sync"
 	"time"
 
 	"cmp-batch/cmpcore"
@@ -13,12 +14,19 @@ import (
 
 // view answers from the newest committed state. Each answer is a read of its
 // own: that keeps the write-ahead log free to be used again from its start.
-type view struct{ s *Store }
+//
+// Secrets are the exception: each is read once for a View, because the messages
+// of a batch have mostly the same. Whether it is still there is checked at
+// commit, as is the count of its uses.
+type view struct {
+	s       *Store
+	secrets *sync.Map // of *cmpcore.Secret by reference
+}
 
 var _ cmpcore.View = view{}
 
-// View gives the view of committed state.
-func (s *Store) View() cmpcore.View { return view{s} }
+// View gives the view of committed state, for one batch.
+func (s *Store) View() cmpcore.View { return view{s, new(sync.Map)} }
 
 // read runs do on a connection for reading.
 func (v view) read(ctx context.Context, what string, do func(*conn, *era) error) error {
@@ -126,6 +134,17 @@ func (v view) CertificatesOfKey(ctx context.Context, keyID [20]byte, limit int) 
 }
 
 func (v view) Secret(ctx context.Context, ref string) (*cmpcore.Secret, error) {
+	if s, ok := v.secrets.Load(ref); ok {
+		return s.(*cmpcore.Secret), nil
+	}
+	secret, err := v.secret(ctx, ref)
+	if err == nil && secret != nil {
+		v.secrets.Store(ref, secret)
+	}
+	return secret, err
+}
+
+func (v view) secret(ctx context.Context, ref string) (*cmpcore.Secret, error) {
 	c, err := v.s.readers.get(ctx)
 	if err != nil {
 		return nil, v.s.explain(ctx, "read secret", err)
