@@ -98,7 +98,8 @@ type Rule struct {
 	Profiles []string // the first is the default, the others by certProfile
 
 	// Own narrows a rule for certificate holders: names must be those of the
-	// signer's certificate, and only it may be updated or revoked.
+	// signer's certificate. Updated and revoked may be, with or without it, only
+	// that certificate and those that were issued at its holder's request.
 	Own bool
 	// Names, where set, must accept the subject of a request.
 	Names func(subject pkix.Name) bool

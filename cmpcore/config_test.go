@@ -15,6 +15,7 @@ func TestAConfigThatContradictsItselfIsRefused(t *testing.T) {
 		want   string
 	}{
 		"no issuer":                            {func(b *bed) { b.cfg.Authority.Issuer = nil }, "issuer"},
+		"no signer":                            {func(b *bed) { b.cfg.Authority.Signer = nil }, "signer"},
 		"no clock":                             {func(b *bed) { b.cfg.Clock = nil }, "clock"},
 		"no random source":                     {func(b *bed) { b.cfg.Random = nil }, "random"},
 		"no way to open secrets":               {func(b *bed) { b.cfg.Unseal = nil }, "unseal"},

@@ -12,8 +12,15 @@ import (
 // Expire gives the outcome of a transaction whose time has run out: an
 // unconfirmed certificate is revoked or becomes valid, as its channel says; a
 // request that waited for a person is over, and where it was held its first
-// message is answered now.
+// message is answered now: by the decision, where one was taken after all.
 func (e *Engine) Expire(ctx context.Context, t *Transaction, v View) (*Outcome, error) {
+	if t.State == AwaitingDecision && t.Held && t.Decision != Undecided && !t.Frozen {
+		r, err := e.heldRequest(ctx, t, v)
+		if err != nil {
+			return nil, err
+		}
+		return e.Process(ctx, r, v)
+	}
 	now := e.cfg.Clock()
 	out := &Outcome{Disposition: Silent}
 	next := *t
@@ -51,6 +58,9 @@ func (e *Engine) Expire(ctx context.Context, t *Transaction, v View) (*Outcome, 
 		}
 	case AwaitingDecision:
 		entry.Detail = "nobody decided in time"
+		if t.Decision != Undecided {
+			entry.Detail = "the requester never asked for the decision"
+		}
 		out.Audit = append(out.Audit, entry)
 		if t.Held {
 			return e.expireHeld(ctx, t, v, out)
@@ -61,8 +71,8 @@ func (e *Engine) Expire(ctx context.Context, t *Transaction, v View) (*Outcome, 
 	return out, nil
 }
 
-// expireHeld answers the first message of a held transaction.
-func (e *Engine) expireHeld(ctx context.Context, t *Transaction, v View, out *Outcome) (*Outcome, error) {
+// heldRequest reads the first message of a held transaction.
+func (e *Engine) heldRequest(ctx context.Context, t *Transaction, v View) (*Request, error) {
 	der, err := v.Message(ctx, t.Request)
 	if err != nil {
 		return nil, err
@@ -73,6 +83,15 @@ func (e *Engine) expireHeld(ctx context.Context, t *Transaction, v View, out *Ou
 	r := e.Parse(der, t.Channel)
 	if r.msg == nil {
 		return nil, fmt.Errorf("held request %x: %w", t.Request, r.parseErr)
+	}
+	return r, nil
+}
+
+// expireHeld refuses the first message of a held transaction.
+func (e *Engine) expireHeld(ctx context.Context, t *Transaction, v View, out *Outcome) (*Outcome, error) {
+	r, err := e.heldRequest(ctx, t, v)
+	if err != nil {
+		return nil, err
 	}
 	policy := e.cfg.Policies[t.Channel]
 	x := &exchange{Engine: e, ctx: ctx, view: v, req: r, msg: r.msg, policy: &policy, now: e.cfg.Clock(), out: &Outcome{}}

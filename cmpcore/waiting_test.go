@@ -405,3 +405,41 @@ func TestAMessageOfManyRequestsIsHeldAsOne(t *testing.T) {
 	r.cert(0)
 	r.rejected(1, cmp.BadPOP)
 }
+
+// A decision that was taken in time, but not acted on, is not forgotten.
+func TestADecisionOutlivesTheClock(t *testing.T) {
+	b := newBed(t, hold)
+	k := b.talk(b.device("slow-1"))
+	der := k.held(k.one(cmp.TypeIR, "CN=a", "p256 a"))
+	b.decide(k, cmpcore.Approved, "")
+	b.now = epoch.Add(91 * day)
+	outs := b.expire()
+	if len(outs) != 1 {
+		t.Fatalf("%d outcomes", len(outs))
+	}
+	c := k.check(der, outs[0]).cert(0)
+	b.wantStatus(c, cmpcore.Unconfirmed)
+	k.wantState(cmpcore.AwaitingConfirm)
+
+	// Without holding, it ends when nobody asks for it.
+	b = newBed(t)
+	k = b.talk(b.device("slow-1"))
+	k.say(k.one(cmp.TypeIR, "CN=a", "p256 a")).waits(0)
+	b.decide(k, cmpcore.Approved, "")
+	b.now = epoch.Add(91 * day)
+	if outs := b.expire(); len(outs) != 1 || outs[0].Reply != nil || outs[0].Audit[0].Detail != "the requester never asked for the decision" {
+		t.Errorf("%d outcomes", len(outs))
+	}
+	k.wantState(cmpcore.Aborted)
+}
+
+func TestALostHeldRequestIsAnErrorOfTheStore(t *testing.T) {
+	b := newBed(t, hold)
+	k := b.talk(b.device("slow-1"))
+	k.held(k.one(cmp.TypeIR, "CN=a", "p256 a"))
+	clear(b.store.messages)
+	b.now = epoch.Add(91 * day)
+	if _, err := b.engine.Expire(context.Background(), b.store.transactionOf(k.id), b.store); err == nil {
+		t.Error("no error")
+	}
+}
