@@ -52,9 +52,11 @@ var findOpenSSL = sync.OnceValues(func() ([]openssl, error) {
 	return found, nil
 })
 
-// eachOpenSSL runs the test once for every OpenSSL there is.
+// eachOpenSSL runs the test once for every OpenSSL there is, in parallel with
+// all others.
 func eachOpenSSL(t *testing.T, f func(t *testing.T, o *openssl)) {
 	t.Helper()
+	t.Parallel()
 	found, err := findOpenSSL()
 	if err != nil {
 		t.Fatalf("openssl is needed for this test: %v", err)

@@ -128,14 +128,23 @@ func (s *site) cli(t testing.TB, args ...string) string {
 
 // notice wakes those who wait for a file that appears.
 func (s *site) notice() {
-	for e := range s.watcher.Events {
-		if e.Has(fsnotify.Create) {
+	for {
+		select {
+		case e, ok := <-s.watcher.Events:
+			if !ok {
+				return
+			}
 			s.mu.Lock()
-			if c := s.coming[e.Name]; c != nil {
+			if c := s.coming[e.Name]; c != nil && e.Has(fsnotify.Create) {
 				close(c)
 				delete(s.coming, e.Name)
 			}
 			s.mu.Unlock()
+		case err, ok := <-s.watcher.Errors:
+			if !ok {
+				return
+			}
+			fmt.Fprintf(&s.log, "{\"level\":\"ERROR\",\"msg\":%q}\n", "the bridge loses sight of answers: "+err.Error())
 		}
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -370,22 +369,6 @@ func TestOpenSSLEnrolsBySignature(t *testing.T) {
 				}
 				s.enrol(t, o, "poll", enrolment{name: "kur-" + k, kind: "kur", key: "new.key", args: signed(k), check: update(k)})
 			})
-		}
-	})
-}
-
-// TestOpenSSLKeyIsECDSA guards the helpers above: the key that openssl makes is
-// the one that the certificate has.
-func TestOpenSSLKeyIsECDSA(t *testing.T) {
-	eachOpenSSL(t, func(t *testing.T, o *openssl) {
-		dir := t.TempDir()
-		o.key(t, dir, "k", "p384")
-		k, err := x509.ParsePKCS8PrivateKey(pemFile(t, filepath.Join(dir, "k.key")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if e, ok := k.(*ecdsa.PrivateKey); !ok || e.Curve.Params().Name != "P-384" {
-			t.Errorf("%T", k)
 		}
 	})
 }

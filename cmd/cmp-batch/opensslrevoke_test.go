@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"cmp-batch/cmpcore"
+	"cmp-batch/spool"
 )
 
 // TestOpenSSLRevokes goes through the reasons of RFC 5280 section 5.3.1, and
@@ -106,6 +108,20 @@ func TestOpenSSLRevokes(t *testing.T) {
 			accepted(t, "rr-early", "early.crt", with(byMAC, []string{"-revreason", "1"})...)
 			revoked(t, "early.crt", 1)
 			bad["early.crt"] = 1
+		})
+		t.Run("not wanted by its holder", func(t *testing.T) {
+			// It trusts another CA for what it enrols, and says no by certConf.
+			o.do(t, s.work, "req", "-x509", "-key", "k.key", "-subj", "/CN=Other CA", "-out", "other-ca.crt")
+			s.cmp(t, o, "poll/unwanted", "ir", with(byMAC, []string{"-newkey", "k.key", "-subject", "/CN=unwanted", "-certout", "x.crt", "-out_trusted", "other-ca.crt"})...).
+				expect(t, 1, "rejecting newly enrolled cert")
+			for c, err := range s.store.Certificates(context.Background(), spool.CertFilter{SubjectPart: "CN=unwanted"}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				writeFile(t, filepath.Join(s.work, "unwanted.crt"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.DER})))
+			}
+			s.status(t, "unwanted.crt", cmpcore.RejectedByHolder)
+			bad["unwanted.crt"] = 0
 		})
 		if o.can("-serial") {
 			t.Run("by issuer and serial number", func(t *testing.T) {
