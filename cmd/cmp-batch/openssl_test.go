@@ -146,14 +146,14 @@ func (r said) expect(t testing.TB, exit int, words ...string) {
 
 // keySpecs are keys as openssl genpkey makes them.
 var keySpecs = map[string][]string{
-	"p256":    {"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"},
-	"p384":    {"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"},
-	"p521":    {"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"},
-	"rsa":     {"-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"},
-	"pss":     {"-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"},
-	"ed25519": {"-algorithm", "ED25519"},
-	"ed448":   {"-algorithm", "ED448"},
-	"weak":    {"-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"},
+	"p256":      {"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"},
+	"p384":      {"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"},
+	"p521":      {"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"},
+	"rsa":       {"-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"},
+	"pss":       {"-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048"},
+	"ed25519":   {"-algorithm", "ED25519"},
+	"brainpool": {"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"},
+	"weak":      {"-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"},
 }
 
 // key makes a private key in dir and gives the name of its file.
