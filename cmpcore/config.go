@@ -178,6 +178,9 @@ func (c *Config) check() error {
 		if p.ConfirmWait <= 0 || p.TransactionLife <= 0 || p.PollInterval <= 0 {
 			fail("policy of channel %s: confirm wait, transaction life and poll interval must be positive", ch)
 		}
+		if p.MaxRequests < 0 || p.MessageTimeWindow < 0 {
+			fail("policy of channel %s: max requests and message time window must not be negative", ch)
+		}
 	}
 	return errors.Join(errs...)
 }

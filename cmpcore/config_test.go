@@ -30,6 +30,8 @@ func TestAConfigThatContradictsItselfIsRefused(t *testing.T) {
 		"an unknown tolerance":                 {tolerate("everything"), "everything"},
 		"no wait for certConf":                 {withPolicy(func(p *cmpcore.Policy) { p.ConfirmWait = 0 }), "confirm wait"},
 		"no life of a transaction":             {withPolicy(func(p *cmpcore.Policy) { p.TransactionLife = 0 }), "transaction life"},
+		"a negative limit":                     {withPolicy(func(p *cmpcore.Policy) { p.MaxRequests = -1 }), "max requests"},
+		"a negative window":                    {withPolicy(func(p *cmpcore.Policy) { p.MessageTimeWindow = -1 }), "time window"},
 		"no poll interval":                     {withPolicy(func(p *cmpcore.Policy) { p.PollInterval = 0 }), "poll interval"},
 		"another's key":                        {func(b *bed) { b.cfg.Authority.Signer = key(b, "p256 x") }, "key"},
 		"an algorithm of another key":          {func(b *bed) { b.cfg.Authority.SignatureAlgorithm = "rsa-sha256" }, "key"},

@@ -83,13 +83,20 @@ func (x *exchange) certify(rule *Rule, orig *cmp.PKIMessage) error {
 		}
 		good = 0
 	}
-	if rule.Approval && decision == Undecided && good > 0 {
+	if rule.Approval && decision == Undecided && good > 0 && !x.usedUp() {
 		return x.waitForPerson(orig, items)
 	}
 	if err := x.countUses(items, int64(good)); err != nil {
 		return err
 	}
 	return x.answerItems(rule, orig, items)
+}
+
+// usedUp tells whether the shared secret can bring no certificate any more:
+// then no person need be asked.
+func (x *exchange) usedUp() bool {
+	s := x.who.secret
+	return s != nil && s.MaxUses > 0 && s.Used >= s.MaxUses
 }
 
 // countUses applies the limit of a shared secret to the certificates of this

@@ -149,17 +149,12 @@ func (x *exchange) judgeRevocation(rule *Rule, d *cmp.RevDetails) (*CertificateC
 	if err != nil {
 		return nil, err
 	}
-	own := cert != nil && (cert.Requester == x.who.identity ||
-		x.who.issued != nil && bytes.Equal(x.who.issued.Serial, cert.Serial))
-	if !own && !rule.RevokeAny {
-		// The same answer for what exists and for what does not.
-		if cert != nil {
-			return nil, refuse(cmp.NotAuthorized, "this requester may not revoke this certificate").because("serial %x", cert.Serial)
-		}
-		return nil, refuse(cmp.BadCertID, "certDetails names no certificate of this CA")
-	}
 	if cert == nil {
 		return nil, refuse(cmp.BadCertID, "certDetails names no certificate of this CA")
+	}
+	own := cert.Requester == x.who.identity || x.who.issued != nil && bytes.Equal(x.who.issued.Serial, cert.Serial)
+	if !own && !rule.RevokeAny {
+		return nil, refuse(cmp.NotAuthorized, "this requester may not revoke this certificate").because("serial %x", cert.Serial)
 	}
 	return revocationChange(cert, reason, invalidity, x.now)
 }

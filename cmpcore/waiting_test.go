@@ -74,6 +74,10 @@ func TestWhatCannotBeGrantedDoesNotWait(t *testing.T) {
 	b := newBed(t)
 	k := b.talk(b.device("slow-1"))
 	k.say(k.one(cmp.TypeIR, "CN=a", "rsa1024 a")).judge(cmp.BadAlg)
+	// Nor does what a secret that is used up asks for.
+	k = b.talk(b.device("slow-1", func(s *cmpcore.Secret) { s.MaxUses, s.Used = 2, 2 }))
+	k.say(k.one(cmp.TypeIR, "CN=a", "p256 a")).judge(cmp.NotAuthorized)
+	b.device("slow-1")
 	// In company it does, and is refused at the end.
 	k = b.talk(b.device("slow-1"))
 	r := k.say(k.request(cmp.TypeIR, want2("CN=a", "rsa1024 a", 0), want2("CN=b", "p256 b", 1)))
