@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync/atomic"
 )
 
 // ErrNotRegular is in the error of opening what is no regular file.
@@ -25,6 +26,8 @@ type Dir struct {
 	h     handle
 	info  Info
 	fault Fault
+
+	taken atomic.Bool // the last batch of WriteAll met files that were there, or failed
 }
 
 // OpenDir opens the directory at path, through links if there are any.

@@ -48,8 +48,12 @@ func (d *Dir) WriteAll(ctx context.Context, files []NewFile, o WriteOptions) []P
 	out := make([]Placed, len(files))
 	for at := 0; at < len(files); at += chunk {
 		end := min(at+chunk, len(files))
-		b := writeBatch{ctx: ctx, d: d, o: o, each: end-at < syncFrom || !d.h.syncFS}
+		b := writeBatch{ctx: ctx, d: d, o: o, each: end-at < syncFrom || !d.h.syncFS, look: d.taken.Load()}
 		b.run(files[at:end], out[at:end])
+		for i := range b.w {
+			b.met = b.met || b.w[i].state == failed
+		}
+		d.taken.Store(b.met)
 	}
 	return out
 }
@@ -61,7 +65,11 @@ type writeBatch struct {
 	o    WriteOptions
 	each bool // sync each file
 	deep int  // passes before this one
-	w    []writing
+	// look for what is there before writing, not only when naming. That costs a
+	// call for each file, and pays where files are delivered again: after a
+	// batch in which one was there, or failed (met).
+	look, met bool
+	w         []writing
 }
 
 type state uint8
@@ -117,7 +125,7 @@ func (b *writeBatch) run(files []NewFile, out []Placed) {
 				w.fail(fmt.Errorf("write %.80q in %q: somebody removes its temporary file", w.NewFile.Name, b.d.path))
 				continue
 			}
-			alone := writeBatch{ctx: b.ctx, d: b.d, o: b.o, each: true, deep: b.deep + 1}
+			alone := writeBatch{ctx: b.ctx, d: b.d, o: b.o, each: true, deep: b.deep + 1, look: true}
 			alone.run(files[i:i+1], out[i:i+1])
 		}
 	}
@@ -147,8 +155,12 @@ func (b *writeBatch) prepare(w *writing) {
 		w.fail(err)
 		return
 	}
-	if b.choose(w); w.state != wanted {
-		return
+	if b.look {
+		if b.choose(w); w.state != wanted {
+			return
+		}
+	} else {
+		w.Placed.Name = w.NewFile.Name
 	}
 	if err := b.write(w); errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
 		b.tidy(w)
@@ -157,8 +169,14 @@ func (b *writeBatch) prepare(w *writing) {
 			w.fail(fmt.Errorf("write %.80q in %q: %w", w.NewFile.Name, b.d.path, err))
 		}
 	} else if err != nil {
-		w.fail(fmt.Errorf("write %.80q in %q: %w", w.NewFile.Name, b.d.path, err))
 		b.tidy(w)
+		if !b.look {
+			// What is there already needs no room.
+			if b.choose(w); w.state == found {
+				return
+			}
+		}
+		w.fail(fmt.Errorf("write %.80q in %q: %w", w.NewFile.Name, b.d.path, err))
 	}
 }
 
@@ -176,6 +194,9 @@ func (b *writeBatch) choose(w *writing) {
 		}
 		w.Placed.Name = name
 		same, err := b.d.Holds(name, w.Data)
+		if !errors.Is(err, fs.ErrNotExist) {
+			b.met = true
+		}
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			w.state = wanted
