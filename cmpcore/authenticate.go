@@ -167,26 +167,49 @@ func (x *exchange) authenticateSignature() (*requester, error) {
 	return who, nil
 }
 
-// signerCertificate is extraCerts[0], or the certificate of this CA that
-// senderKID names, where the sender left it out because we know it.
+// signerCertificate is extraCerts[0], or where the sender left it out because
+// we know it, the certificate that senderKID names: one of this CA, or one that
+// a rule pins. OpenSSL 3.0 leaves out its certificate where it is self-signed.
 func (x *exchange) signerCertificate() ([]byte, error) {
 	if len(x.msg.ExtraCerts) > 0 {
 		return x.msg.ExtraCerts[0], nil
 	}
-	var id [20]byte
-	if kid := x.msg.Header.SenderKID; len(kid) == len(id) {
-		copy(id[:], kid)
-		certs, err := x.view.CertificatesOfKey(x.ctx, id, 16)
-		if err != nil {
-			return nil, err
+	kid := x.msg.Header.SenderKID
+	if name, ok := x.msg.Header.Sender.DirectoryName(); ok && len(kid) > 0 {
+		der, err := x.ourCertificate(kid, name)
+		if der != nil || err != nil {
+			return der, err
 		}
-		for _, c := range certs {
-			if name, ok := x.msg.Header.Sender.DirectoryName(); ok && name.Matches(c.Subject) {
-				return c.DER, nil
+		for i := range x.cfg.Rules {
+			if w := x.cfg.Rules[i].Certificate; w != nil {
+				for _, a := range w.Anchors {
+					if bytes.Equal(kid, a.SubjectKeyId) && name.Matches(pkix.Name(a.RawSubject)) {
+						return a.Raw, nil
+					}
+				}
 			}
 		}
 	}
 	return nil, refuse(cmp.SignerNotTrusted, "extraCerts lacks the certificate that signs")
+}
+
+// ourCertificate finds a certificate of this CA by its key and subject.
+func (x *exchange) ourCertificate(kid []byte, name pkix.Name) ([]byte, error) {
+	var id [20]byte
+	if len(kid) != len(id) {
+		return nil, nil
+	}
+	copy(id[:], kid)
+	certs, err := x.view.CertificatesOfKey(x.ctx, id, 16)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range certs {
+		if name.Matches(c.Subject) {
+			return c.DER, nil
+		}
+	}
+	return nil, nil
 }
 
 // trust finds out whether the signer's certificate is one of this CA or chains

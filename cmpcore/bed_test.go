@@ -142,8 +142,6 @@ func withPolicy(change func(*cmpcore.Policy)) option {
 	}
 }
 
-func withRules(rules ...cmpcore.Rule) option { return func(b *bed) { b.cfg.Rules = rules } }
-
 func withRule(name string, change func(*cmpcore.Rule)) option {
 	return func(b *bed) {
 		for i := range b.cfg.Rules {
@@ -198,7 +196,7 @@ func profile(t testing.TB, name string, change func(*issuance.ProfileConfig)) *i
 }
 
 // tolerant is what OpenSSL needs.
-var tolerant = []string{"mac-sender", "any-recipient", "p10cr-id-zero", "pop-form"}
+var tolerant = []string{"mac-sender", "any-recipient", "p10cr-id-zero", "pop-form", "signer-issuer"}
 
 const crlURL = "http://crl.example/ca.crl"
 

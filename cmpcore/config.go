@@ -133,6 +133,7 @@ var Tolerances = map[string]string{
 	"p10cr-id-zero":       "OpenSSL before 3.1, EJBCA: certConf after p10cr has certReqId 0 and not -1 (RFC 9810 section 5.3.4)",
 	"first-recip-nonce":   "some clients: recipNonce in a first request (RFC 9483 section 3.1)",
 	"pop-form":            "OpenSSL: a template without subject or key with a proof of possession over the CertRequest (RFC 4211 section 4.1)",
+	"signer-issuer":       "OpenSSL: the template's issuer is that of the certificate that signs, and not this CA (RFC 4211 section 5)",
 	"no-sender-kid":       "some clients: no senderKID though the signer's certificate has a key identifier (RFC 9483 section 3.1)",
 }
 

@@ -235,10 +235,16 @@ func (x *exchange) checkTemplate(t *crmf.CertTemplate) error {
 		return refuse(cmp.BadCertTemplate, "the template must not have a signing algorithm")
 	case t.IssuerUID != nil || t.SubjectUID != nil:
 		return refuse(cmp.BadCertTemplate, "the template must not have unique identifiers")
-	case len(t.Issuer) != 0 && !t.Issuer.IsEmpty() && !t.Issuer.Matches(x.caName):
+	case len(t.Issuer) != 0 && !t.Issuer.IsEmpty() && !t.Issuer.Matches(x.caName) && !x.issuerOfSigner(t.Issuer):
 		return refuse(cmp.BadCertTemplate, "the template names another issuer")
 	}
 	return nil
+}
+
+// issuerOfSigner tells whether a template's issuer only repeats that of the
+// certificate that signs, which is tolerated.
+func (x *exchange) issuerOfSigner(issuer pkix.Name) bool {
+	return x.who.cert != nil && x.policy.tolerates("signer-issuer") && issuer.Matches(pkix.Name(x.who.cert.RawIssuer))
 }
 
 // checkControls refuses controls that ask for what is not done here: to obey

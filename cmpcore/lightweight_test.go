@@ -67,6 +67,12 @@ func TestEveryToleranceHasADeviationItIsFor(t *testing.T) {
 				resign(b, r, der)
 			}}))
 		}},
+		{"signer-issuer", cmp.BadCertTemplate, true, func(b *bed) *reply {
+			k := b.talk(b.signer(certify(b, b.partner, "partner device", key(b, "p256 x"), nil)))
+			return k.say(k.request(cmp.TypeCR, want{subject: "CN=a", key: "p256 a", template: func(t *crmf.CertTemplate) {
+				t.Issuer = pkix.Name(b.partner.cert.RawSubject)
+			}}))
+		}},
 		{"no-sender-kid", cmp.BadMessageCheck, false, func(b *bed) *reply {
 			return b.talk(b.enrolled("CN=a", "p256 a")).sayKUR(func(m *message) { m.SenderKID = nil })
 		}},

@@ -175,7 +175,7 @@ func TestFaults(t *testing.T) {
 		{"length negative", policy("confirm_wait: -1d"), `cmp-batch.yaml:16:19: policies.p.confirm_wait: "-1d" is not a length of time: a number is missing; write it as 30d, 12h, 90m or 1d12h`},
 		{"length huge", policy("confirm_wait: 101y"), `cmp-batch.yaml:16:19: policies.p.confirm_wait: "101y" is not a length of time: it is longer than 100y; write it as 30d, 12h, 90m or 1d12h`},
 		{"protocol", policy("protocol: rfc4210"), `cmp-batch.yaml:16:15: policies.p.protocol: "rfc4210" means nothing here; did you mean rfc9810? One of rfc9810, rfc9483`},
-		{"tolerance", policy("tolerate: [mac_sender]"), `cmp-batch.yaml:16:16: policies.p.tolerate[0]: "mac_sender" is not a deviation that can be tolerated; did you mean mac-sender? One of mac-sender, any-recipient, no-sender-nonce, short-transactionid, p10cr-id-zero, first-recip-nonce, no-sender-kid, pop-form`},
+		{"tolerance", policy("tolerate: [mac_sender]"), `cmp-batch.yaml:16:16: policies.p.tolerate[0]: "mac_sender" is not a deviation that can be tolerated; did you mean mac-sender? One of mac-sender, any-recipient, no-sender-nonce, short-transactionid, p10cr-id-zero, first-recip-nonce, no-sender-kid, pop-form, signer-issuer`},
 		{"iterations", policy("mac: {min_iterations: 200000}"), `cmp-batch.yaml:16:27: policies.p.mac.min_iterations: 200000 is above max_iterations, which is 100000`},
 		{"no iterations", policy("mac: {min_iterations: 0}"), `cmp-batch.yaml:16:27: policies.p.mac.min_iterations: 0 is not between 1 and 100000000`},
 		{"poll interval of hold", policy("waiting: hold\n    poll_interval: 1h"), `cmp-batch.yaml:17:20: policies.p.poll_interval: nobody polls where waiting is hold; remove the key`},

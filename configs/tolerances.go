@@ -4,5 +4,5 @@ package configs
 // Engine has a table of the same names with the peers and the rules.
 var Tolerances = []string{
 	"mac-sender", "any-recipient", "no-sender-nonce", "short-transactionid",
-	"p10cr-id-zero", "first-recip-nonce", "no-sender-kid", "pop-form",
+	"p10cr-id-zero", "first-recip-nonce", "no-sender-kid", "pop-form", "signer-issuer",
 }

@@ -206,7 +206,9 @@ type writtenPolicy struct {
 	// the sender may be any name), any-recipient, no-sender-nonce (missing or
 	// short), short-transactionid, p10cr-id-zero (certConf after p10cr with 0
 	// and not -1), first-recip-nonce (one in a first request), no-sender-kid,
-	// pop-form (a template without subject with the usual proof of possession).
+	// pop-form (a template without subject with the usual proof of possession),
+	// signer-issuer (a template whose issuer is that of the certificate that
+	// signs).
 	Tolerate []string `yaml:"tolerate"`
 	// Give no answer at all to messages whose protection is not good.
 	SilentToStrangers bool `yaml:"silent_to_strangers"`
@@ -229,7 +231,7 @@ func (p *writtenPolicy) defaults() {
 	p.PollInterval = "1h"
 	p.PollNonce = "first"
 	p.ExtraCertsRoot = true
-	p.Tolerate = []string{"mac-sender", "any-recipient", "p10cr-id-zero", "pop-form"} // OpenSSL needs these
+	p.Tolerate = []string{"mac-sender", "any-recipient", "p10cr-id-zero", "pop-form", "signer-issuer"} // OpenSSL needs these
 	p.MaxRequests = 1000
 }
 
