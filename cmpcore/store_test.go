@@ -287,5 +287,3 @@ func describe(o *cmpcore.Outcome) string {
 	}
 	return b.String()
 }
-
-func hashOf(der []byte) cmpcore.Hash { return sha256.Sum256(der) }

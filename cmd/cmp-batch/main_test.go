@@ -109,7 +109,8 @@ func scriptField(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	var v any = list[n-1]
 	for _, name := range strings.Split(args[2], ".") {
-		m, ok := v.(map[string]any)
+		m, _ := v.(map[string]any)
+		var ok bool
 		if v, ok = m[name]; !ok {
 			ts.Fatalf("line %d of %s has no %s", n, args[1], args[2])
 		}

@@ -30,7 +30,7 @@ type requestFlags struct {
 	subject, recipient       string
 	sans, keyUsage, extUsage []string
 	key, keyOut, keyType     string
-	validity, notBefore      string
+	validity                 string
 	profile                  []string
 	implicit                 bool
 	raVerified               bool

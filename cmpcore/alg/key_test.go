@@ -19,12 +19,14 @@ import (
 
 func TestPublicKeysAgainstStandardLibrary(t *testing.T) {
 	pubs := map[string]any{}
-	for _, kt := range KeyTypes() {
-		if kt == "rsa-4096" { // as rsa-3072, and slow to make
-			continue
-		}
+	for _, kt := range []string{"ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "rsa-3072", "ed25519"} {
 		pubs[kt] = testKey(t, kt).Public()
 	}
+	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pubs["ecdsa-p224"] = &p224.PublicKey
 	x, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +73,7 @@ func TestParsePublicKeyRefuses(t *testing.T) {
 	raw, _ := point.Bytes()
 	off := slices.Clone(raw)
 	off[64] ^= 1
-	compressed := elliptic.MarshalCompressed(elliptic.P256(), point.X, point.Y)
+	compressed := append([]byte{2 | raw[64]&1}, raw[1:33]...) // SEC 1 section 2.3.3
 	p384 := curves[1].a
 	named := func(oid string) pkix.AlgorithmIdentifier {
 		o := pkix.MustOID(oid)
@@ -138,7 +140,8 @@ func TestParsePublicKeyRefuses(t *testing.T) {
 }
 
 func FuzzParsePublicKey(f *testing.F) {
-	for _, kt := range []string{"ecdsa-p256", "ecdsa-p521", "rsa-2048", "ed25519"} {
+	for _, kt := range []string{"ecdsa-p256", "ecdsa-p521", "rsa-2048", "ed25519", "ed448", "ml-dsa-44", "slh-dsa-shake-128f",
+		"mldsa44-ecdsa-p256-sha256", "mldsa44-rsa2048-pss-sha256", "mldsa87-ed448-shake256"} {
 		spki, err := MarshalPublicKey(testKey(f, kt).Public())
 		if err != nil {
 			f.Fatal(err)
@@ -151,6 +154,16 @@ func FuzzParsePublicKey(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add([]byte(spki))
+	for _, kt := range EncryptionKeyTypes() {
+		k, err := GenerateEncryptionKey(rand.Reader, kt)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if spki, err = MarshalPublicKey(publicOf(k)); err != nil {
+			f.Fatal(err)
+		}
+		f.Add([]byte(spki))
+	}
 	f.Fuzz(func(t *testing.T, spki []byte) {
 		pub, err := ParsePublicKey(spki)
 		if err != nil {

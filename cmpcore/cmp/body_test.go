@@ -51,7 +51,6 @@ var (
 	nullDN     = exp(4, seq())
 	sha256Alg  = seq(oid(2, 16, 840, 1, 101, 3, 4, 2, 1))
 	sha256ID   = pkix.AlgorithmIdentifier{OID: pkix.MustOID("2.16.840.1.101.3.4.2.1")}
-	someKey    = seq(seq(oid(1, 3, 101, 112)), bits(1, 2, 3))
 	certIDDER  = seq(exp(4, seq()), number(77))
 	certID     = crmf.CertID{Issuer: pkix.NewDirectoryName(pkix.EmptyName), SerialNumber: big.NewInt(77)}
 	accepted   = seq(number(0))

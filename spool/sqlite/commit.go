@@ -163,10 +163,9 @@ func (b *commit) apply(e *spool.Entry, v *spool.Verdict) error {
 			return err
 		}
 	}
-	tx := b.tx
 	if t := o.Transaction; t != nil {
-		var err error
-		if tx, err = b.applyTransaction(t); err != nil {
+		tx, err := b.applyTransaction(t)
+		if err != nil {
 			return err
 		}
 		// Only while it waits is the message needed again.
