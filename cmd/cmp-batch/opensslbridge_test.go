@@ -49,8 +49,9 @@ type site struct {
 }
 
 // newSite makes a CA and starts its daemon. An empty config leaves that of init
-// as it is; secrets are registered by reference.
-func newSite(t *testing.T, config string, secrets map[string]string) *site {
+// as it is; secrets are registered by reference. What prepare does is done
+// before the daemon starts.
+func newSite(t *testing.T, config string, secrets map[string]string, prepare ...func(*site)) *site {
 	t.Helper()
 	root := t.TempDir()
 	s := &site{
@@ -69,6 +70,9 @@ func newSite(t *testing.T, config string, secrets map[string]string) *site {
 		file := filepath.Join(s.work, ref+".secret")
 		writeFile(t, file, secret)
 		s.cli(t, "secret", "add", ref, "--secret-file", file, "-c", s.config)
+	}
+	for _, f := range prepare {
+		f(s)
 	}
 	cfg, err := configs.Load(s.config)
 	if err != nil {

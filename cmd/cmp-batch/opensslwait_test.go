@@ -213,7 +213,24 @@ func TestOpenSSLWaits(t *testing.T) {
 // secrets, and a channel that keeps to RFC 9483.
 func TestOpenSSLUnderRules(t *testing.T) {
 	eachOpenSSL(t, func(t *testing.T, o *openssl) {
-		s := newSite(t, broadConfig, map[string]string{"device-1": deviceSecret, "ra-1": "what the RA knows", "named-1": "what named 1 knows"})
+		s := newSite(t, broadConfig, map[string]string{"device-1": deviceSecret, "ra-1": "what the RA knows", "named-1": "what named 1 knows"}, func(s *site) {
+			// Two authorities of a factory: one pinned by its own self-signed
+			// certificate, one under a CA that issued others too.
+			for _, k := range []string{"pinned", "factory", "line"} {
+				o.key(t, s.work, k, "p256")
+			}
+			o.do(t, s.work, "req", "-x509", "-key", "pinned.key", "-subj", "/CN=Pinned RA", "-out", "pinned.crt")
+			o.do(t, s.work, "req", "-x509", "-key", "factory.key", "-subj", "/CN=Factory CA", "-out", "factory.crt")
+			for _, name := range []string{"Line 7", "Canteen"} {
+				o.do(t, s.work, "req", "-x509", "-key", "line.key", "-subj", "/O=Factory/CN="+name, "-CA", "factory.crt", "-CAkey", "factory.key", "-out", slug.Replace(name)+".crt")
+			}
+			for file, rule := range map[string]string{"pinned.crt": "who: {certificate: {issued_by: ca/pinned.crt}}", "factory.crt": `who: {certificate: {issued_by: ca/factory.crt, subject: "CN=Line *,O=Factory"}}`} {
+				writeFile(t, filepath.Join(s.dir, "ca", file), string(read(t, filepath.Join(s.work, file))))
+				config := strings.Replace(string(read(t, s.config)), "rules:\n", "rules:\n  - name: by-"+strings.TrimSuffix(file, ".crt")+"\n    "+rule+
+					"\n    may: [ir, p10cr, rr]\n    profile: default\n    ra_verified: true\n    revoke: {any: true}\n", 1)
+				writeFile(t, s.config, config)
+			}
+		})
 		byRA := []string{"-ref", "ra-1", "-secret", "pass:what the RA knows"}
 		byNamed := []string{"-ref", "named-1", "-secret", "pass:what named 1 knows"}
 		for _, k := range []string{"p256", "p384"} {
@@ -244,6 +261,21 @@ func TestOpenSSLUnderRules(t *testing.T) {
 		run("RA updates for a device", func(t *testing.T) {
 			s.enrol(t, o, "poll", enrolment{name: "outdated", kind: "ir", key: "old.key", args: with(byMAC, []string{"-subject", "/CN=outdated"})})
 			s.enrol(t, o, "poll", enrolment{name: "updated", kind: "kur", key: "p256.key", args: with(byRA, []string{"-oldcert", "outdated.crt"}), check: subjectIs("/CN=outdated")})
+		})
+		foreign := func(cert, key string, more ...string) []string {
+			return with([]string{"-cert", cert + ".crt", "-key", key + ".key", "-trusted", s.ca()}, more)
+		}
+		run("RA with a certificate of another CA", func(t *testing.T) {
+			s.enrol(t, o, "poll", enrolment{name: "on-line-7", kind: "ir", key: "p256.key", args: foreign("Line-7", "line", "-subject", "/CN=on line 7", "-popo", "0")})
+			s.cmp(t, o, "poll/scrapped", "rr", foreign("Line-7", "line", "-oldcert", "on-line-7.crt", "-revreason", "5")...).expect(t, 0, "revocation accepted")
+			s.status(t, "on-line-7.crt", cmpcore.Revoked)
+		})
+		run("RA with a self-signed certificate", func(t *testing.T) {
+			s.enrol(t, o, "poll", enrolment{name: "pinned-one", kind: "ir", key: "p256.key", args: foreign("pinned", "pinned", "-subject", "/CN=pinned one", "-popo", "0")})
+		})
+		run("somebody else under the RA's CA", func(t *testing.T) {
+			s.refuse(t, o, "poll", refusal{name: "canteen", kind: "ir", fail: "notAuthorized", text: "this requester may not send a ir message",
+				args: foreign("Canteen", "line", "-subject", "/CN=canteen", "-newkey", "p256.key")})
 		})
 		run("name allowed", func(t *testing.T) {
 			s.enrol(t, o, "poll", enrolment{name: "named", kind: "ir", key: "p384.key", args: with(byNamed, []string{"-subject", "/O=Interop/CN=named one"})})
