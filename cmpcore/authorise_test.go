@@ -3,7 +3,9 @@ package cmpcore_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"cmp-batch/cmpcore"
 	"cmp-batch/cmpcore/cmp"
@@ -50,5 +52,26 @@ func TestTheLogNamesTheRule(t *testing.T) {
 	}
 	if text := r.response(0).Status.StatusString[0]; text != "this certProfile is not offered to this requester" {
 		t.Errorf("%q", text)
+	}
+}
+
+// What a stranger writes is quoted, and cut.
+func TestTheLogIsBounded(t *testing.T) {
+	b := newBed(t)
+	r := b.asked("dev-1", want{subject: "CN=a", key: "p256 a"}, certProfile(strings.Repeat("profile\n", 500)))
+	r.rejected(0, cmp.UnacceptedPolicy)
+	k := b.talk(b.device("slow-1"))
+	names := make([]want, 40)
+	for i := range names {
+		names[i] = want2("CN="+strings.Repeat("ü", 60), "p256 a", int64(i))
+	}
+	k.say(k.request(cmp.TypeIR, names...)).waits(0)
+	if s := b.store.transactionOf(k.id).Summary; len(s) > 310 || !utf8.ValidString(s) {
+		t.Errorf("summary of %d octets: %q", len(s), s)
+	}
+	for _, a := range b.store.audit {
+		if strings.ContainsAny(a.Detail, "\n\r") || len(a.Detail) > 310 || !utf8.ValidString(a.Detail) {
+			t.Errorf("%q", a.Detail)
+		}
 	}
 }

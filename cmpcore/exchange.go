@@ -132,7 +132,10 @@ func (x *exchange) silent(reason string) {
 
 // audit adds an entry about this exchange.
 func (x *exchange) audit(event string, fill func(*AuditEntry)) {
-	a := AuditEntry{Time: x.now, Event: event, Transaction: hex.EncodeToString(x.msg.Header.TransactionID)}
+	a := AuditEntry{Time: x.now, Event: event}
+	if id := x.msg.Header.TransactionID; len(id) <= maxTransactionID {
+		a.Transaction = hex.EncodeToString(id)
+	}
 	if x.who != nil {
 		a.Requester = x.who.identity
 	}

@@ -176,3 +176,18 @@ func TestAStoreThatFailsRefusesNobody(t *testing.T) {
 		t.Errorf("MakeCRL: %v", err)
 	}
 }
+
+// What a View returns is not changed: the same transaction may be in use.
+func TestExpiryDoesNotChangeItsTransaction(t *testing.T) {
+	b := newBed(t, withPolicy(func(p *cmpcore.Policy) { p.KeepUnconfirmed = true }))
+	k := b.talk(b.device("dev-1"))
+	k.say(k.one(cmp.TypeIR, "CN=a", "p256 a")).cert(0)
+	b.now = epoch.Add(30 * day)
+	x := b.store.transactionOf(k.id)
+	if _, err := b.engine.Expire(context.Background(), x, b.store); err != nil {
+		t.Fatal(err)
+	}
+	if x.State != cmpcore.AwaitingConfirm || x.Items[0].Confirmed {
+		t.Errorf("%+v", x)
+	}
+}

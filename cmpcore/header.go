@@ -7,7 +7,10 @@ import (
 	"cmp-batch/cmpcore/pkix"
 )
 
-const nonceSize = 16
+const (
+	nonceSize        = 16
+	maxTransactionID = 64
+)
 
 // checkHeader applies what can be checked before the protection is (RFC 9810
 // section 5.1.1, RFC 9483 section 3.5).
@@ -19,7 +22,7 @@ func (x *exchange) checkHeader() error {
 	switch n := len(h.TransactionID); {
 	case n == 0:
 		return refuse(cmp.BadDataFormat, "transactionID is missing")
-	case n > 64:
+	case n > maxTransactionID:
 		return refuse(cmp.BadDataFormat, "transactionID is longer than 64 octets")
 	case n < 16 && x.policy.Lightweight && !x.policy.tolerates("short-transactionid"):
 		return refuse(cmp.BadDataFormat, "transactionID must have 16 octets")

@@ -186,3 +186,33 @@ func TestUsageOfTheSignersCertificateIsWhatX509Says(t *testing.T) {
 	k := b.talk(p)
 	k.say(k.one(cmp.TypeKUR, "CN=device 1", "p256 b")).stranger(cmp.SignerNotTrusted)
 }
+
+// So does that of the certificate that a registration authority updates.
+func TestAnUpdateByAnotherConflictsWithARevocation(t *testing.T) {
+	b := newBed(t)
+	c := b.enrolled("CN=device 1", "p256 a").holder.cert
+	k := b.talk(b.device("ra-1"))
+	der := k.message(k.request(cmp.TypeKUR, want{key: "p256 b", controls: oldCert(t, pkix.Name(b.ca.cert.RawSubject), c.SerialNumber)}))
+	out := b.process(der)
+	if len(out.Certificates) != 1 {
+		t.Fatal(describe(out))
+	}
+	b.revokeByHand(c, 1)
+	if b.store.commit(der, out) == nil {
+		t.Error("a revoked certificate was updated")
+	}
+}
+
+func TestOtherControlsOfAnUpdateArePassedOver(t *testing.T) {
+	b := newBed(t)
+	p := b.enrolled("CN=device 1", "p256 a")
+	token, err := crmf.NewRegToken("4711")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := b.talk(p)
+	k.say(k.request(cmp.TypeKUR, want{key: "p256 b", controls: []crmf.Attribute{token}})).cert(0)
+	k = b.talk(p)
+	both := append([]crmf.Attribute{token}, oldCert(t, pkix.Name(b.ca.cert.RawSubject), p.holder.cert.SerialNumber)...)
+	k.say(k.request(cmp.TypeKUR, want{key: "p256 b", controls: both})).cert(0)
+}

@@ -71,7 +71,8 @@ func TestTheNumberOfRequestsIsLimited(t *testing.T) {
 	details := make([]cmp.RevDetails, 3)
 	k.say(&cmp.RevReqContent{Details: details}).refused(cmp.BadRequest)
 	k = b.talk(p)
-	k.say(&cmp.GenMsg{Kind: cmp.TypeGenM, Infos: []cmp.InfoTypeAndValue{{Type: cmp.OIDCACerts}, {Type: cmp.OIDCurrentCRL}, {Type: cmp.OIDRootCACert}}}).refused(cmp.BadRequest)
+	k.say(genm(question(cmp.OIDCACerts), question(cmp.OIDCurrentCRL), question(cmp.OIDRootCACert))).refused(cmp.BadRequest)
+	b.talk(p).say(genm(question(cmp.OIDCACerts), question(cmp.OIDCurrentCRL))).body(cmp.TypeGenP)
 }
 
 func TestEachRequestMayHaveAProfileOfItsOwn(t *testing.T) {

@@ -42,7 +42,7 @@ func (x *exchange) reply(body cmp.Body, o replyOptions) error {
 	if o.recipNonce != nil {
 		h.RecipNonce = o.recipNonce
 	}
-	if len(h.TransactionID) > 64 {
+	if len(h.TransactionID) > maxTransactionID {
 		h.TransactionID = nil
 	}
 	var p cmp.Protector

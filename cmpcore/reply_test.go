@@ -7,8 +7,10 @@ import (
 	"crypto/pbkdf2"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/hex"
 	"hash"
 	"math/bits"
+	"slices"
 	"testing"
 	"time"
 
@@ -180,7 +182,8 @@ func (r *reply) checkBody(req *cmp.PKIMessage, bad func(string, ...any)) {
 			r.checkStatus(&b.Status[i], bad)
 		}
 	case *cmp.CertRepMessage:
-		if len(b.CAPubs) > 0 && (b.Kind != cmp.TypeIP || r.signed) {
+		granted := slices.ContainsFunc(b.Responses, func(c cmp.CertResponse) bool { return c.CertifiedKeyPair != nil })
+		if len(b.CAPubs) > 0 && (b.Kind != cmp.TypeIP || r.signed || !granted) {
 			bad("caPubs in %s", b.Kind)
 		}
 		for i := range b.Responses {
@@ -241,6 +244,11 @@ func (r *reply) refused(want cmp.PKIFailureInfo) {
 	}
 	if r.out.Disposition != cmpcore.Refused {
 		r.Errorf("disposition %s, want refused", r.out.Disposition)
+	}
+	if !slices.ContainsFunc(r.out.Audit, func(a cmpcore.AuditEntry) bool {
+		return (a.Event == "refused" || a.Event == "expired") && a.Detail != "" && a.Transaction == hex.EncodeToString(r.msg.Header.TransactionID)
+	}) {
+		r.Errorf("the audit log does not tell of it:\n%s", describe(r.out))
 	}
 	if len(r.out.Certificates)+len(r.out.CertChanges)+len(r.out.SecretUses) > 0 {
 		r.Errorf("a refusal changed something:\n%s", describe(r.out))
@@ -304,6 +312,9 @@ func (r *reply) waits(i int) {
 // silent wants no answer.
 func (r *reply) silent(want cmpcore.Disposition) {
 	r.Helper()
+	if want != cmpcore.Held && r.out.Reason == "" {
+		r.Error("silent without a reason for the operator")
+	}
 	if r.msg != nil || r.out.Disposition != want {
 		r.Errorf("disposition %s with answer: %v, want %s and none (%s)", r.out.Disposition, r.msg != nil, want, r.out.Reason)
 	}

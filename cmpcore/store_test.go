@@ -269,6 +269,9 @@ func checkOutcome(t testing.TB, now time.Time, o *cmpcore.Outcome) {
 		if !slices.Contains(events, a.Event) || !a.Time.Equal(now) {
 			bad("audit entry %+v", a)
 		}
+		if len(a.Transaction) > 128 {
+			bad("audit entry with a transactionID of %d octets", len(a.Transaction)/2)
+		}
 		if len(a.Detail) > 400 {
 			bad("audit entry of %d octets", len(a.Detail))
 		}

@@ -349,6 +349,16 @@ func TestWhatHasChangedWhenAHeldRequestIsReleased(t *testing.T) {
 			k.wantState(cmpcore.Aborted)
 		})
 	}
+	t.Run("the signer is a stranger now", func(t *testing.T) {
+		b := newBed(t, hold, withRule("partners", func(r *cmpcore.Rule) { r.Approval = true }))
+		k := b.talk(b.signer(certify(t, b.partner, "partner device", key(t, "p256 x"), nil)))
+		der := k.held(k.one(cmp.TypeCR, "CN=a", "p256 a"))
+		b.cfg.Rules = b.cfg.Rules[:5]
+		b.rebuild()
+		b.decide(k, cmpcore.Approved, "")
+		k.send(der).refused(cmp.SignerNotTrusted)
+		k.wantState(cmpcore.Aborted)
+	})
 	t.Run("the rule is gone", func(t *testing.T) {
 		b := newBed(t, hold)
 		k := b.talk(b.device("slow-1"))
