@@ -76,7 +76,7 @@ func newExampleWorld(t *testing.T) *exampleWorld {
 	serials := regexp.MustCompile(`"serial":"([0-9a-f]+)"`).FindAllStringSubmatch(sh(t, dir, "cmp-batch cert ls --json"), -1)
 	queue := sh(t, dir, "cmp-batch queue ls --json")
 	waiting := regexp.MustCompile(`"id":"([0-9a-f]{32})"`).FindStringSubmatch(queue)
-	failed := regexp.MustCompile(`"kind":"failed","id":([0-9]+)`).FindStringSubmatch(queue)
+	failed := regexp.MustCompile(`"kind":"failed","id":"([0-9]+)"`).FindStringSubmatch(queue)
 	if len(serials) != 2 || waiting == nil || failed == nil {
 		t.Fatalf("%d certificates, queue %s", len(serials), queue)
 	}

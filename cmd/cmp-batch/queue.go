@@ -50,7 +50,7 @@ type waitingJSON struct {
 // failedJSON is a message that failed.
 type failedJSON struct {
 	Kind    string `json:"kind"` // failed
-	ID      int64  `json:"id"`
+	ID      int64  `json:"id,string"`
 	Time    string `json:"time"`
 	Channel string `json:"channel"`
 	Name    string `json:"name"`
@@ -61,7 +61,7 @@ type failedJSON struct {
 // undeliveredJSON is an answer that has not arrived.
 type undeliveredJSON struct {
 	Kind    string `json:"kind"` // undelivered
-	ID      int64  `json:"id"`
+	ID      int64  `json:"id,string"`
 	Channel string `json:"channel"`
 	Name    string `json:"name"`
 	Octets  int    `json:"octets"`
