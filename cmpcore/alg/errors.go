@@ -19,6 +19,9 @@ var (
 	ErrSignature = errors.New("signature does not verify")
 	// ErrKey is a public key that is malformed or outside the limits.
 	ErrKey = errors.New("public key is not usable")
+	// ErrPrivateKey is a private key that is malformed, or whose parts are not
+	// of one key.
+	ErrPrivateKey = errors.New("private key is not usable")
 	// ErrSecret is a shared secret without any octet.
 	ErrSecret = errors.New("shared secret is empty")
 )

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"cmp-batch/cmpcore/pkix"
 
@@ -33,34 +34,46 @@ type keyAlgorithm struct {
 	identify func(pub crypto.PublicKey) (a pkix.AlgorithmIdentifier, key []byte, ok bool)
 	// name gives the KeyType of a key of this kind, "" for another kind.
 	name func(pub crypto.PublicKey) string
+	use  Use
 }
 
 // keyAlgorithms is the table of public keys (RFC 3279 section 2.3, RFC 4055,
-// RFC 5480, RFC 8410).
+// RFC 5480, RFC 8410, RFC 8692). Those of fixedKeys follow.
 var keyAlgorithms = []*keyAlgorithm{
-	{oidRSA, parseRSA, identifyRSA, nameRSA},
-	{oidPSS, parsePSSKey, identifyPSSKey, namePSSKey},
-	{oidEC, parseEC, identifyEC, nameEC},
-	{oidEd25519, parseEd25519, identifyEd25519, nameEd25519},
-	{oidX25519, parseX25519, identifyX25519, nameX25519},
+	{oidRSA, parseRSA, identifyRSA, nameRSA, UseSign | UseEncipher},
+	{oidPSS, parsePSSKey, identifyPSSKey, namePSSKey, UseSign},
+	{oidPSSShake128, parsePSSShakeKey("shake128"), nil, nil, UseSign},
+	{oidPSSShake256, parsePSSShakeKey("shake256"), nil, nil, UseSign},
+	{oidEC, parseEC, identifyEC, nameEC, UseSign | UseAgree},
+	{oidEd25519, parseEd25519, identifyEd25519, nameEd25519, UseSign},
+	{oidX25519, parseX25519, identifyX25519, nameX25519, UseAgree},
 }
 
-// generators is the table of key types that can be made, in the order in which
-// people are shown them.
-var generators = []struct {
+// generator is a row of the table of key types that can be made.
+type generator struct {
 	keyType  string
-	generate func(rand io.Reader) (crypto.Signer, error)
-}{
-	{"ecdsa-p256", generateEC(elliptic.P256())},
-	{"ecdsa-p384", generateEC(elliptic.P384())},
-	{"ecdsa-p521", generateEC(elliptic.P521())},
-	{"rsa-2048", generateRSA(2048)},
-	{"rsa-3072", generateRSA(3072)},
-	{"rsa-4096", generateRSA(4096)},
-	{"ed25519", func(rand io.Reader) (crypto.Signer, error) {
-		_, k, err := ed25519.GenerateKey(rand)
-		return k, err
+	generate func(rand io.Reader) (crypto.PrivateKey, error)
+	signs    bool
+	a        pkix.AlgorithmIdentifier
+}
+
+// generators is that table, in the order in which people are shown them. Those
+// of fixedKeys follow.
+var generators = []*generator{
+	signer("ecdsa-p256", generateEC(elliptic.P256())),
+	signer("ecdsa-p384", generateEC(elliptic.P384())),
+	signer("ecdsa-p521", generateEC(elliptic.P521())),
+	signer("rsa-2048", generateRSA(2048)),
+	signer("rsa-3072", generateRSA(3072)),
+	signer("rsa-4096", generateRSA(4096)),
+	signer("ed25519", generateEd25519),
+	{keyType: "x25519", a: pkix.AlgorithmIdentifier{OID: oidX25519}, generate: func(rand io.Reader) (crypto.PrivateKey, error) {
+		return ecdh.X25519().GenerateKey(rand)
 	}},
+}
+
+func signer(keyType string, generate func(io.Reader) (crypto.Signer, error)) *generator {
+	return &generator{keyType: keyType, signs: true, generate: func(rand io.Reader) (crypto.PrivateKey, error) { return generate(rand) }}
 }
 
 var (
@@ -81,9 +94,22 @@ var curves = []*struct {
 	{oid: pkix.MustOID("1.2.840.10045.3.1.7"), curve: elliptic.P256(), name: "ecdsa-p256"},
 	{oid: pkix.MustOID("1.3.132.0.34"), curve: elliptic.P384(), name: "ecdsa-p384"},
 	{oid: pkix.MustOID("1.3.132.0.35"), curve: elliptic.P521(), name: "ecdsa-p521"},
+	{oid: pkix.MustOID("1.3.132.0.33"), curve: elliptic.P224(), name: weakCurve},
 }
 
-var keyByOID = map[pkix.OID]*keyAlgorithm{}
+// weakCurve is the type of the keys that [Verify] takes only where a policy
+// names it: 112 bits of security are not to be used after 2030.
+const weakCurve = "ecdsa-p224"
+
+func isWeakCurve(pub crypto.PublicKey) bool {
+	k, ok := pub.(*ecdsa.PublicKey)
+	return ok && k.Curve == elliptic.P224()
+}
+
+var (
+	keyByOID   = map[pkix.OID]*keyAlgorithm{}
+	fixedByOID = map[pkix.OID]*fixedKey{}
+)
 
 // p256Prefix is what every P-256 key with an uncompressed point starts with.
 var p256Prefix []byte
@@ -91,6 +117,11 @@ var p256Prefix []byte
 const p256Len = 65
 
 func init() {
+	for _, f := range fixedKeys {
+		fixedByOID[f.oid] = f
+		keyAlgorithms = append(keyAlgorithms, f.row())
+		generators = append(generators, &generator{f.name, f.generate, f.use == UseSign, f.algorithm()})
+	}
 	for _, k := range keyAlgorithms {
 		keyByOID[k.oid] = k
 	}
@@ -99,13 +130,29 @@ func init() {
 		c.oid.Add(&b)
 		c.a = pkix.AlgorithmIdentifier{OID: oidEC, Parameters: b.BytesOrPanic()}
 	}
+	for _, g := range generators {
+		switch {
+		case strings.HasPrefix(g.keyType, "rsa-"):
+			g.a = pkix.AlgorithmIdentifier{OID: oidRSA, Parameters: pkix.Null}
+		case g.keyType == "ed25519":
+			g.a = pkix.AlgorithmIdentifier{OID: oidEd25519}
+		default:
+			for _, c := range curves {
+				if c.name == g.keyType {
+					g.a = c.a
+				}
+			}
+		}
+	}
 	spki := buildSPKI(curves[0].a, make([]byte, p256Len))
 	p256Prefix = spki[:len(spki)-p256Len]
 }
 
 // ParsePublicKey reads a SubjectPublicKeyInfo. It gives *rsa.PublicKey,
-// [*PSSPublicKey], *ecdsa.PublicKey, ed25519.PublicKey or, for X25519,
-// *ecdh.PublicKey. Errors wrap [ErrUnsupported], [ErrParameters] or [ErrKey].
+// [*PSSPublicKey], *ecdsa.PublicKey, ed25519.PublicKey, *ecdh.PublicKey for
+// X25519, ed448.PublicKey and slhdsa.PublicKey of circl, *mldsa.PublicKey of
+// filippo.io/mldsa, [X448PublicKey], *[MLKEMPublicKey] or
+// *[CompositePublicKey]. Errors wrap [ErrUnsupported], [ErrParameters] or [ErrKey].
 func ParsePublicKey(spki pkix.SubjectPublicKeyInfo) (crypto.PublicKey, error) {
 	if n := len(p256Prefix); len(spki) == n+p256Len && string(spki[:n]) == string(p256Prefix) {
 		return parsePoint(elliptic.P256(), spki[n:])
@@ -131,6 +178,9 @@ func ParsePublicKey(spki pkix.SubjectPublicKeyInfo) (crypto.PublicKey, error) {
 // [ParsePublicKey] gives.
 func MarshalPublicKey(pub crypto.PublicKey) (pkix.SubjectPublicKeyInfo, error) {
 	for _, k := range keyAlgorithms {
+		if k.identify == nil {
+			continue
+		}
 		if a, key, ok := k.identify(pub); ok {
 			return buildSPKI(a, key), nil
 		}
@@ -139,21 +189,37 @@ func MarshalPublicKey(pub crypto.PublicKey) (pkix.SubjectPublicKeyInfo, error) {
 }
 
 // KeyType names the type of a public key as configuration and commands do:
-// "ecdsa-p256", "rsa-3072", "ed25519". It is "" for an unknown key.
+// "ecdsa-p256", "rsa-3072", "ed25519", "ml-dsa-65". It is "" for an unknown
+// key.
 func KeyType(pub crypto.PublicKey) string {
-	for _, k := range keyAlgorithms {
-		if n := k.name(pub); n != "" {
-			return n
-		}
-	}
-	return ""
+	n, _ := typeAndUse(pub)
+	return n
 }
 
-// KeyTypes lists what [GenerateKey] can make.
-func KeyTypes() []string {
-	var names []string
+func typeAndUse(pub crypto.PublicKey) (string, Use) {
+	for _, k := range keyAlgorithms {
+		if k.name == nil {
+			continue
+		}
+		if n := k.name(pub); n != "" {
+			return n, k.use
+		}
+	}
+	return "", 0
+}
+
+// KeyTypes lists what [GenerateKey] can make: keys that sign.
+func KeyTypes() []string { return keyTypes(true) }
+
+// EncryptionKeyTypes lists what [GenerateEncryptionKey] can make: keys that
+// cannot sign, for agreement or encapsulation.
+func EncryptionKeyTypes() []string { return keyTypes(false) }
+
+func keyTypes(signs bool) (names []string) {
 	for _, g := range generators {
-		names = append(names, g.keyType)
+		if g.signs == signs {
+			names = append(names, g.keyType)
+		}
 	}
 	return names
 }
@@ -161,8 +227,22 @@ func KeyTypes() []string {
 // GenerateKey makes a key pair of one of [KeyTypes]. Go takes the randomness of
 // RSA and EC keys from the system whatever rand is.
 func GenerateKey(rand io.Reader, keyType string) (crypto.Signer, error) {
+	k, err := generate(rand, keyType, true)
+	if err != nil {
+		return nil, err
+	}
+	return k.(crypto.Signer), nil
+}
+
+// GenerateEncryptionKey makes a key pair of one of [EncryptionKeyTypes]: an
+// *ecdh.PrivateKey, *[X448PrivateKey] or *[MLKEMPrivateKey].
+func GenerateEncryptionKey(rand io.Reader, keyType string) (crypto.PrivateKey, error) {
+	return generate(rand, keyType, false)
+}
+
+func generate(rand io.Reader, keyType string, signs bool) (crypto.PrivateKey, error) {
 	for _, g := range generators {
-		if g.keyType == keyType {
+		if g.keyType == keyType && g.signs == signs {
 			return g.generate(rand)
 		}
 	}
@@ -184,6 +264,11 @@ func generateEC(c elliptic.Curve) func(io.Reader) (crypto.Signer, error) {
 
 func generateRSA(bits int) func(io.Reader) (crypto.Signer, error) {
 	return func(rand io.Reader) (crypto.Signer, error) { return rsa.GenerateKey(rand, bits) }
+}
+
+func generateEd25519(rand io.Reader) (crypto.Signer, error) {
+	_, k, err := ed25519.GenerateKey(rand)
+	return k, err
 }
 
 func parseEC(a pkix.AlgorithmIdentifier, key []byte) (crypto.PublicKey, error) {

@@ -33,23 +33,26 @@ type keyedMAC struct {
 	oid     pkix.OID
 	size    int // octets of its output
 	keySize int // octets of the key where nothing says otherwise
+	minKey  int // octets of the shortest key
 	hmac    *digest
 	new     func(key []byte) hash.Hash
-	// parameters tells whether those of the identifier are right.
-	parameters func(a pkix.AlgorithmIdentifier) bool
+	// read gives the row with what the parameters change, ok=false where they
+	// are wrong.
+	read func(k *keyedMAC, a pkix.AlgorithmIdentifier) (r *keyedMAC, ok bool)
 }
 
 // keyedMACs is the table of MACs with a key (RFC 9481 section 6.2): HMAC with
-// every hash of the hash table, under each of its identifiers.
-var keyedMACs = hmacs()
+// every hash of the hash table, under each of its identifiers, and KMAC.
+var keyedMACs = append(hmacs(),
+	kmacRow("kmac128", "2.16.840.1.101.3.4.2.19", 128), kmacRow("kmac256", "2.16.840.1.101.3.4.2.20", 256))
 
 func hmacs() (rows []*keyedMAC) {
 	for _, d := range digests {
 		for _, o := range d.hmac {
 			rows = append(rows, &keyedMAC{
-				name: "hmac-" + d.name, oid: o, size: d.hash.Size(), keySize: d.hash.Size(), hmac: d,
-				new:        func(key []byte) hash.Hash { return hmac.New(d.hash.New, key) },
-				parameters: nullOrAbsent,
+				name: "hmac-" + d.name, oid: o, size: d.length(), keySize: d.length(), hmac: d,
+				new:  func(key []byte) hash.Hash { return hmac.New(d.hash.New, key) },
+				read: func(k *keyedMAC, a pkix.AlgorithmIdentifier) (*keyedMAC, bool) { return k, nullOrAbsent(a) },
 			})
 		}
 	}
@@ -241,10 +244,11 @@ func readKeyedMAC(a pkix.AlgorithmIdentifier) (*keyedMAC, error) {
 	if k == nil {
 		return nil, fmt.Errorf("MAC %s: %w", short(a.OID), ErrUnsupported)
 	}
-	if !k.parameters(a) {
-		return nil, fmt.Errorf("the parameters of %s must be NULL: %w", k.name, ErrParameters)
+	r, ok := k.read(k, a)
+	if !ok {
+		return nil, fmt.Errorf("the parameters of %s: %w", k.name, ErrParameters)
 	}
-	return k, nil
+	return r, nil
 }
 
 // HMACByAlgorithm gives the hash of an HMAC identifier, such as the PRF of

@@ -16,6 +16,7 @@ import (
 // SHA-256, HMAC-SHA256, 10,000 iterations and a salt of 16 octets.
 type PBMOptions struct {
 	OWF, HMAC  crypto.Hash
+	KMAC       int // 128 or 256: KMAC instead of HMAC (RFC 9481 section 6.2.2)
 	Iterations int
 	SaltSize   int
 }
@@ -26,6 +27,11 @@ func NewPBM(rand io.Reader, o PBMOptions) (*MAC, error) {
 	m, err := newMAC("pbm", o.OWF, o.HMAC)
 	if err != nil {
 		return nil, err
+	}
+	if o.KMAC != 0 {
+		if err := m.useKMAC(o.KMAC); err != nil {
+			return nil, err
+		}
 	}
 	m.hashAlg = pkix.AlgorithmIdentifier{OID: m.hash.oid}
 	m.iterations = o.Iterations
@@ -56,6 +62,17 @@ func newMAC(kind string, hash, mac crypto.Hash) (*MAC, error) {
 		}
 	}
 	return m, nil
+}
+
+// useKMAC takes KMAC128 or KMAC256 with its default output for the MAC.
+func (m *MAC) useKMAC(bits int) error {
+	for _, k := range keyedMACs {
+		if k.hmac == nil && k.name == fmt.Sprintf("kmac%d", bits) {
+			m.mac, m.macAlg = k, pkix.AlgorithmIdentifier{OID: k.oid}
+			return nil
+		}
+	}
+	return fmt.Errorf("%s with KMAC%d: %w", m.kind.name, bits, ErrUnsupported)
 }
 
 // made completes a MAC of ours and holds it to what we would accept.
@@ -99,6 +116,9 @@ func readPBM(m *MAC, params []byte, p *MACPolicy) error {
 	}
 	if m.mac, err = readKeyedMAC(m.macAlg); err != nil {
 		return fmt.Errorf("pbm: %w", err)
+	}
+	if m.hash.length() < m.mac.minKey {
+		return fmt.Errorf("pbm with %s for a key of %s: %w", m.hash.name, m.mac.name, ErrForbidden)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ var oidPBKDF2 = pkix.MustOID("1.2.840.113549.1.5.12")
 // HMAC-SHA256 twice, 10,000 iterations and a salt of 16 octets.
 type PBMAC1Options struct {
 	PRF, HMAC  crypto.Hash
+	KMAC       int // 128 or 256: KMAC instead of HMAC (RFC 9481 section 6.2.2)
 	Iterations int
 	SaltSize   int
 }
@@ -29,6 +30,11 @@ func NewPBMAC1(rand io.Reader, o PBMAC1Options) (*MAC, error) {
 	m, err := newMAC("pbmac1", o.PRF, o.HMAC)
 	if err != nil {
 		return nil, err
+	}
+	if o.KMAC != 0 {
+		if err := m.useKMAC(o.KMAC); err != nil {
+			return nil, err
+		}
 	}
 	if m.hash.hash != crypto.SHA1 { // the default is not written
 		m.hashAlg = hmacAlgorithm(m.hash)
@@ -99,12 +105,12 @@ func readPBMAC1(m *MAC, params []byte, p *MACPolicy) error {
 	}
 
 	switch {
-	case m.keyLen < minMACKey || m.keyLen > maxMACKey:
-		return fmt.Errorf("pbmac1 with a key of %d octets, not %d to %d: %w", m.keyLen, minMACKey, maxMACKey, ErrForbidden)
+	case m.keyLen < max(minMACKey, m.mac.minKey) || m.keyLen > maxMACKey:
+		return fmt.Errorf("pbmac1 with a key of %d octets, not %d to %d: %w", m.keyLen, max(minMACKey, m.mac.minKey), maxMACKey, ErrForbidden)
 	case m.hash.weak && p.RefuseHMACSHA1:
 		return fmt.Errorf("pbmac1 with hmac-%s: %w", m.hash.name, ErrForbidden)
 	}
-	blocks := (m.keyLen + m.hash.hash.Size() - 1) / m.hash.hash.Size()
+	blocks := (m.keyLen + m.hash.length() - 1) / m.hash.length()
 	if m.iterations > p.MaxPBMAC1Iterations/blocks {
 		return fmt.Errorf("pbmac1 with %d iterations for each of %d blocks, at most %d in all are accepted: %w",
 			m.iterations, blocks, p.MaxPBMAC1Iterations, ErrForbidden)

@@ -70,6 +70,10 @@ func readPSSParameters(der []byte) (pssParameters, error) {
 			return p, err
 		}
 	}
+	if p.hash.xof != nil {
+		// RFC 8692 gives them identifiers of their own.
+		return p, fmt.Errorf("RSASSA-PSS with %s in its parameters: %w", p.hash.name, ErrUnsupported)
+	}
 	if mgfHash != p.hash {
 		return p, fmt.Errorf("RSASSA-PSS with %s and a mask by %s: %w", p.hash.name, mgfHash.name, ErrUnsupported)
 	}

@@ -75,20 +75,34 @@ type PSSPublicKey struct {
 	// Parameters are those of the key as received, nil where any will do.
 	Parameters []byte
 
-	pss pssParameters // read from Parameters
+	pss pssParameters // read from Parameters, or what SHAKE's identifiers say
 }
+
+// The identifiers of RFC 8692 section 3, which say all and have no parameters.
+var (
+	oidPSSShake128 = pkix.MustOID("1.3.6.1.5.5.7.6.30")
+	oidPSSShake256 = pkix.MustOID("1.3.6.1.5.5.7.6.31")
+)
 
 // Equal tells whether both are the same key with the same restrictions.
 func (k *PSSPublicKey) Equal(o crypto.PublicKey) bool {
 	p, ok := o.(*PSSPublicKey)
 	return ok && k.Key.Equal(p.Key) && string(k.Parameters) == string(p.Parameters) &&
-		(k.Parameters == nil) == (p.Parameters == nil)
+		(k.Parameters == nil) == (p.Parameters == nil) && k.shake() == p.shake()
+}
+
+// shake is the hash of a key for SHAKE alone (RFC 8692 section 4), else nil.
+func (k *PSSPublicKey) shake() *digest {
+	if k.Parameters == nil {
+		return k.pss.hash
+	}
+	return nil
 }
 
 // allows tells whether the restrictions of the key admit the scheme (RFC 4055
 // section 3.3: the same hash, a salt not shorter).
 func (k *PSSPublicKey) allows(s scheme) bool {
-	return k.Parameters == nil || k.pss.hash == s.hash && s.salt >= k.pss.salt
+	return k.Parameters == nil && k.pss.hash == nil || k.pss.hash == s.hash && s.salt >= k.pss.salt
 }
 
 func parsePSSKey(a pkix.AlgorithmIdentifier, key []byte) (crypto.PublicKey, error) {
@@ -105,10 +119,30 @@ func parsePSSKey(a pkix.AlgorithmIdentifier, key []byte) (crypto.PublicKey, erro
 	return k, nil
 }
 
+func parsePSSShakeKey(hash string) func(pkix.AlgorithmIdentifier, []byte) (crypto.PublicKey, error) {
+	d := named(hash)
+	return func(a pkix.AlgorithmIdentifier, key []byte) (crypto.PublicKey, error) {
+		if a.Parameters != nil {
+			return nil, fmt.Errorf("a key for RSASSA-PSS with %s must have no parameters: %w", hash, ErrParameters)
+		}
+		n, err := readRSAPublicKey(key)
+		if err != nil {
+			return nil, err
+		}
+		return &PSSPublicKey{Key: n, pss: pssParameters{hash: d, salt: d.length()}}, nil
+	}
+}
+
 func identifyPSSKey(pub crypto.PublicKey) (pkix.AlgorithmIdentifier, []byte, bool) {
 	k, ok := pub.(*PSSPublicKey)
 	if !ok {
 		return pkix.AlgorithmIdentifier{}, nil, false
 	}
-	return pkix.AlgorithmIdentifier{OID: oidPSS, Parameters: k.Parameters}, marshalRSA(k.Key), true
+	a := pkix.AlgorithmIdentifier{OID: oidPSS, Parameters: k.Parameters}
+	if d := k.shake(); d != nil {
+		if a.OID = oidPSSShake128; d.name == "shake256" {
+			a.OID = oidPSSShake256
+		}
+	}
+	return a, marshalRSA(k.Key), true
 }

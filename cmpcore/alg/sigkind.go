@@ -73,7 +73,7 @@ var (
 			return len(k) == ed25519.PublicKeySize && ed25519.Verify(k, message, sig)
 		},
 		sign: func(rand io.Reader, _ scheme, k crypto.Signer, message []byte) ([]byte, error) {
-			return k.Sign(rand, message, crypto.Hash(0))
+			return signMessage(rand, k, message)
 		},
 	}
 )

@@ -19,8 +19,10 @@ type signature struct {
 	kind *signatureKind
 	hash *digest // nil: the message itself is signed
 	// certHash is the hash of certConf for an algorithm whose identifier names
-	// none; CertStatus then carries it (RFC 9810 section 5.3.18).
+	// none; CertStatus then carries it (RFC 9810 section 5.3.18). Only where it
+	// is assigned does CertStatus without it mean that hash.
 	certHash *digest
+	assigned bool
 	weak     bool // refused unless a policy names it, and never made
 }
 
@@ -44,8 +46,9 @@ type scheme struct {
 }
 
 // signatures is the table of signature algorithms (RFC 9481 section 3, RFC
-// 4055, RFC 5758, RFC 8410, RFC 8692's siblings in NIST's arc for SHA-3).
-var signatures = []*signature{
+// 4055, RFC 5758, RFC 8410, RFC 8692 and its siblings in NIST's arc for SHA-3,
+// RFC 9881, RFC 9909, draft-ietf-lamps-pq-composite-sigs).
+var signatures = slices.Concat([]*signature{
 	row("rsa-sha1", "1.2.840.113549.1.1.5", rsaPKCS1, "sha1"),
 	row("rsa-sha224", "1.2.840.113549.1.1.14", rsaPKCS1, "sha224"),
 	row("rsa-sha256", "1.2.840.113549.1.1.11", rsaPKCS1, "sha256"),
@@ -77,7 +80,34 @@ var signatures = []*signature{
 	row("ecdsa-sha3-384", "2.16.840.1.101.3.4.3.11", ecDSA, "sha3-384"),
 	row("ecdsa-sha3-512", "2.16.840.1.101.3.4.3.12", ecDSA, "sha3-512"),
 
-	{name: "ed25519", oid: oidEd25519, kind: edDSA, certHash: named("sha512")},
+	row("rsa-pss-shake128", "1.3.6.1.5.5.7.6.30", rsaPSSShake, "shake128"),
+	row("rsa-pss-shake256", "1.3.6.1.5.5.7.6.31", rsaPSSShake, "shake256"),
+	row("ecdsa-shake128", "1.3.6.1.5.5.7.6.32", ecDSA, "shake128"),
+	row("ecdsa-shake256", "1.3.6.1.5.5.7.6.33", ecDSA, "shake256"),
+
+	// RFC 9481 section 3.3 assigns the hashes.
+	{name: "ed25519", oid: oidEd25519, kind: edDSA, certHash: named("sha512"), assigned: true},
+	{name: "ed448", oid: ed448Key.oid, kind: messageKind(ed448Key, verifyEd448), certHash: named("shake256"), assigned: true},
+}, messageSignatures(mldsaKeys(), verifyMLDSA), messageSignatures(slhdsaKeys(), verifySLHDSA), compositeSignatures())
+
+// messageSignatures gives the algorithms by key kinds of the same name. For
+// them no hash is assigned, so certConf names SHA-512, which RFC 9882 section
+// 3.3 wants beside ML-DSA and everybody has.
+func messageSignatures(keys []*fixedKey, verify func(pub crypto.PublicKey, message, sig []byte) bool) (rows []*signature) {
+	for _, f := range keys {
+		rows = append(rows, &signature{name: f.name, oid: f.oid, kind: messageKind(f, verify), certHash: named("sha512")})
+	}
+	return rows
+}
+
+// compositeSignatures gives those that sign a hash which their name tells, so
+// that certConf needs no other.
+func compositeSignatures() (rows []*signature) {
+	keys := compositeKeys()
+	for i, c := range composites {
+		rows = append(rows, &signature{name: keys[i].name, oid: c.oid, kind: messageKind(keys[i], c.verify), hash: named(c.hash)})
+	}
+	return rows
 }
 
 func row(name, oid string, kind *signatureKind, hash string) *signature {
@@ -103,11 +133,13 @@ func init() {
 
 // SignaturePolicy narrows or widens what [Verify] accepts. nil and the zero
 // value stand for every algorithm of the table that is not weak; the weak ones
-// are those with SHA-1. Names are those of [SignatureNames].
+// are those with SHA-1, and all by keys on the curve P-224. Names are those of
+// [SignatureNames] and "ecdsa-p224".
 type SignaturePolicy struct {
 	// Only, where not empty, lists all that is accepted.
 	Only []string
-	// Weak lists weak algorithms accepted besides, such as "rsa-sha1".
+	// Weak lists weak algorithms accepted besides, such as "rsa-sha1". The key
+	// type "ecdsa-p224" may stand in either list, beside the algorithm.
 	Weak []string
 }
 
@@ -117,11 +149,15 @@ func (p *SignaturePolicy) Check() error {
 		return nil
 	}
 	for _, n := range slices.Concat(p.Only, p.Weak) {
-		if signatureByName[n] == nil {
+		if signatureByName[n] == nil && n != weakCurve {
 			return fmt.Errorf("signature algorithm %.40q: %w", n, ErrUnsupported)
 		}
 	}
 	return nil
+}
+
+func (p *SignaturePolicy) allowsWeakCurve() bool {
+	return p != nil && (slices.Contains(p.Only, weakCurve) || slices.Contains(p.Weak, weakCurve))
 }
 
 func (p *SignaturePolicy) allows(s *signature) bool {
@@ -179,6 +215,9 @@ func Verify(a pkix.AlgorithmIdentifier, pub crypto.PublicKey, message, sig []byt
 	if !s.kind.fits(s, pub) {
 		return fmt.Errorf("signature algorithm %s for a key of type %q: %w", s.name, KeyType(pub), ErrMismatch)
 	}
+	if isWeakCurve(pub) && !policy.allowsWeakCurve() {
+		return fmt.Errorf("signature by a key of type %s: %w", weakCurve, ErrForbidden)
+	}
 	if !s.kind.verify(s, pub, message, sig) {
 		return fmt.Errorf("%s: %w", s.name, ErrSignature)
 	}
@@ -187,7 +226,8 @@ func Verify(a pkix.AlgorithmIdentifier, pub crypto.PublicKey, message, sig []byt
 
 // SignatureFor gives the identifier to sign with by the key's owner. An empty
 // name is the key's default: the curve's own hash for ECDSA, SHA-256 for RSA
-// and RSASSA-PSS. Weak algorithms are not made ([ErrForbidden]).
+// and RSASSA-PSS. Weak algorithms, and those of weak keys, are not made
+// ([ErrForbidden]).
 func SignatureFor(pub crypto.PublicKey, name string) (pkix.AlgorithmIdentifier, error) {
 	if name == "" {
 		if name = defaultSignature(pub); name == "" {
@@ -198,8 +238,8 @@ func SignatureFor(pub crypto.PublicKey, name string) (pkix.AlgorithmIdentifier, 
 	if s == nil {
 		return pkix.AlgorithmIdentifier{}, fmt.Errorf("signature algorithm %.40q: %w", name, ErrUnsupported)
 	}
-	if s.weak {
-		return pkix.AlgorithmIdentifier{}, fmt.Errorf("signing with %s: %w", name, ErrForbidden)
+	if s.weak || isWeakCurve(pub) {
+		return pkix.AlgorithmIdentifier{}, fmt.Errorf("signing with %s by a key of type %s: %w", name, KeyType(pub), ErrForbidden)
 	}
 	a := pkix.AlgorithmIdentifier{OID: s.oid, Parameters: s.kind.written(s)}
 	sc, err := lookup(a)
@@ -233,6 +273,9 @@ func defaultSignature(pub crypto.PublicKey) string {
 	case ed25519.PublicKey:
 		return "ed25519"
 	}
+	if n, use := typeAndUse(pub); use == UseSign {
+		return n // the key says the algorithm
+	}
 	return ""
 }
 
@@ -243,10 +286,11 @@ func Sign(rand io.Reader, k crypto.Signer, a pkix.AlgorithmIdentifier, message [
 	if err != nil {
 		return nil, err
 	}
-	if s.weak {
-		return nil, fmt.Errorf("signing with %s: %w", s.name, ErrForbidden)
+	pub := k.Public()
+	if s.weak || isWeakCurve(pub) {
+		return nil, fmt.Errorf("signing with %s by a key of type %s: %w", s.name, KeyType(pub), ErrForbidden)
 	}
-	if pub := k.Public(); !s.kind.fits(s, pub) {
+	if !s.kind.fits(s, pub) {
 		return nil, fmt.Errorf("signing with %s by a key of type %q: %w", s.name, KeyType(pub), ErrMismatch)
 	}
 	sig, err := s.kind.sign(rand, s, k, message)
