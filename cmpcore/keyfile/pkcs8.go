@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"cmp-batch/cmpcore/alg"
 )
 
 // Errors of reading a key that a person can mend.
@@ -29,10 +31,11 @@ const (
 // MaxKeySize bounds a key file in octets; an RSA key of 16384 bits has 13 kB.
 const MaxKeySize = 64 << 10
 
-// EncryptPKCS8 gives the key as PEM, encrypted under the passphrase with PBES2:
-// PBKDF2 with HMAC-SHA256 and [Iterations], AES-256 in CBC mode.
-func EncryptPKCS8(rand io.Reader, key crypto.Signer, passphrase []byte) ([]byte, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+// EncryptPKCS8 gives the key, of any kind that alg.MarshalPrivateKey knows, as
+// PEM, encrypted under the passphrase with PBES2: PBKDF2 with HMAC-SHA256 and
+// [Iterations], AES-256 in CBC mode.
+func EncryptPKCS8(rand io.Reader, key crypto.PrivateKey, passphrase []byte) ([]byte, error) {
+	der, err := alg.MarshalPrivateKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("write private key: %w", err)
 	}
@@ -66,8 +69,8 @@ func ParsePKCS8(data, passphrase []byte) (crypto.Signer, error) {
 	return s, nil
 }
 
-// ParsePrivateKey is [ParsePKCS8] for any key: one for X25519 is an
-// *ecdh.PrivateKey.
+// ParsePrivateKey is [ParsePKCS8] for any key that alg.ParsePrivateKey reads,
+// among them those that cannot sign.
 func ParsePrivateKey(data, passphrase []byte) (crypto.PrivateKey, error) {
 	kind, der, err := DecryptDER(data, passphrase)
 	if err != nil {
@@ -81,7 +84,7 @@ func ParsePrivateKey(data, passphrase []byte) (crypto.PrivateKey, error) {
 	case typeEC:
 		k, err = x509.ParseECPrivateKey(der)
 	default:
-		k, err = x509.ParsePKCS8PrivateKey(der)
+		k, err = alg.ParsePrivateKey(der)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read private key: %w", err)
@@ -146,10 +149,11 @@ func findKey(data []byte) (kind string, der []byte, err error) {
 
 // MarshalPKCS8 gives the PEM of a private key that is not encrypted (RFC 5958),
 // for those who keep keys safe by other means.
-func MarshalPKCS8(key crypto.Signer) ([]byte, error) {
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+func MarshalPKCS8(key crypto.PrivateKey) ([]byte, error) {
+	der, err := alg.MarshalPrivateKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("private key: %w", err)
 	}
+	defer clear(der)
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
