@@ -62,15 +62,21 @@ func (x *exchange) authenticate() error {
 
 // checkRequester is what may be told to a requester that has proven itself.
 func (x *exchange) checkRequester() error {
-	if s := x.who.secret; s != nil && !s.Expires.IsZero() && !x.now.Before(s.Expires) {
-		return refuse(cmp.NotAuthorized, "the shared secret has expired").because("reference %q, on %s", s.Ref, s.Expires)
-	}
 	if c := x.who.issued; c != nil {
 		switch c.Status {
 		case Revoked, RejectedByHolder:
 			return refuse(cmp.CertRevoked, "the signer's certificate is revoked").because("serial %x", c.Serial)
 		}
 		x.out.Relied = append(x.out.Relied, Reliance{CertificateSerial: c.Serial, Version: c.Version})
+	}
+	return nil
+}
+
+// checkExpiry: an expired secret begins nothing, but what it began it may end:
+// a certificate must not be lost because its certConf was long on its way.
+func (x *exchange) checkExpiry() error {
+	if s := x.who.secret; s != nil && x.tx == nil && !s.Expires.IsZero() && !x.now.Before(s.Expires) {
+		return refuse(cmp.NotAuthorized, "the shared secret has expired").because("reference %q, on %s", s.Ref, s.Expires)
 	}
 	return nil
 }

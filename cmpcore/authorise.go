@@ -13,7 +13,7 @@ import (
 func (x *exchange) rule(body cmp.BodyType) (*Rule, error) {
 	for i := range x.cfg.Rules {
 		r := &x.cfg.Rules[i]
-		if slices.Contains(r.May, body) && x.matches(i) {
+		if x.secretMeans(r) && slices.Contains(r.May, body) && x.matches(i) {
 			if err := x.secretAllows(r, body); err != nil {
 				return nil, err
 			}
@@ -49,17 +49,19 @@ func (x *exchange) secretAllows(r *Rule, body cmp.BodyType) error {
 	if s == nil {
 		return nil
 	}
-	var f *failure
-	switch {
-	case s.Rule != "" && s.Rule != r.Name:
-		f = refuse(cmp.NotAuthorized, "the shared secret may not be used for this").because("reference %q is for rule %s", s.Ref, s.Rule)
-	case len(s.Bodies) > 0 && !slices.Contains(s.Bodies, body.String()):
-		f = refuse(cmp.NotAuthorized, "the shared secret may not be used for this").because("reference %q is for %v", s.Ref, s.Bodies)
-	default:
+	if len(s.Bodies) == 0 || slices.Contains(s.Bodies, body.String()) {
 		return nil
 	}
+	f := refuse(cmp.NotAuthorized, "the shared secret may not be used for this").because("reference %q is for %v", s.Ref, s.Bodies)
 	f.rule = r.Name
 	return f
+}
+
+// secretMeans tells whether a shared secret may be used under a rule: one that
+// was registered for a rule passes over all others.
+func (x *exchange) secretMeans(r *Rule) bool {
+	s := x.who.secret
+	return s == nil || s.Rule == "" || s.Rule == r.Name
 }
 
 // namesAllowed applies the rule's narrowing to the names of a certificate.

@@ -60,6 +60,9 @@ func (x *exchange) run() error {
 		return err
 	}
 	x.tx = tx
+	if err := x.checkExpiry(); err != nil {
+		return err
+	}
 	if x.heldMessage() && !x.released() {
 		return errHeld
 	}

@@ -15,7 +15,7 @@ const (
 	Refused  Disposition = 3 // the reply is an error or rejects everything in it
 	Held     Disposition = 4 // no reply until a person has decided
 	Failed   Disposition = 5 // no reply; Reason says why; goes to quarantine
-	Silent   Disposition = 6 // no reply by the protocol (announcement) or by policy; not a failure
+	Silent   Disposition = 6 // no reply by the protocol (pkiConf, announcements); not a failure
 )
 
 // String names the disposition as logs and summaries do.

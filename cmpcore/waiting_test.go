@@ -192,11 +192,12 @@ func TestWhatHasChangedWhenTheDecisionComes(t *testing.T) {
 		b.decide(k, cmpcore.Approved, "")
 		return b, k, p
 	}
-	t.Run("the secret has expired", func(t *testing.T) {
-		b, k, _ := setup(t)
+	t.Run("the secret has expired: it may end what it began, and begin nothing", func(t *testing.T) {
+		b, k, p := setup(t)
 		b.store.secrets["slow-1"].Expires = epoch.Add(-1)
-		k.say(poll(0)).refused(cmp.NotAuthorized)
-		k.wantState(cmpcore.AwaitingDecision)
+		k.say(poll(0)).cert(0)
+		other := b.talk(p)
+		other.say(other.one(cmp.TypeIR, "CN=a", "p256 a")).refused(cmp.NotAuthorized)
 	})
 	t.Run("the secret was used up", func(t *testing.T) {
 		b, k, _ := setup(t)
@@ -321,18 +322,17 @@ func TestWhatHasChangedWhenAHeldRequestIsReleased(t *testing.T) {
 		}
 		k.wantState(cmpcore.Aborted)
 	})
-	t.Run("the secret has expired: answered in kind", func(t *testing.T) {
+	t.Run("the secret has expired: it was good when the request came", func(t *testing.T) {
 		b := newBed(t, hold)
 		k := b.talk(b.device("slow-1"))
 		der := k.held(k.one(cmp.TypeIR, "CN=a", "p256 a"))
 		b.store.secrets["slow-1"].Expires = epoch
 		b.decide(k, cmpcore.Approved, "")
 		r := k.send(der)
-		r.refused(cmp.NotAuthorized)
+		r.cert(0)
 		if r.signed {
 			t.Error("not in kind")
 		}
-		k.wantState(cmpcore.Aborted)
 	})
 	for name, edits := range map[string][]edit{
 		"the certificate is revoked":                     nil,
