@@ -171,7 +171,7 @@ func (p *Pump) run(ctx context.Context, drain bool) (Summary, error) {
 	defer p.mu.Unlock()
 	p.running, p.current = false, nil
 	s := r.summary()
-	p.stats.Summary = p.stats.Summary.plus(s)
+	p.stats.Summary = p.stats.Summary.Plus(s)
 	return s, r.result(ctx)
 }
 

@@ -49,7 +49,7 @@ func (p *Pump) Stats() Stats {
 	s := p.stats
 	s.Channels = maps.Clone(s.Channels)
 	if r := p.current; r != nil {
-		s.Summary = s.Summary.plus(r.summary())
+		s.Summary = s.Summary.Plus(r.summary())
 		for _, src := range r.sources {
 			s.InFlight += int64(src.claimed)
 			s.Deferred += int64(src.deferred)
@@ -59,9 +59,9 @@ func (p *Pump) Stats() Stats {
 	return s
 }
 
-// plus adds what s and t counted. Undelivered and Incomplete are those of t:
+// Plus adds what s and t counted. Undelivered and Incomplete are those of t:
 // they say what is left, and t is the later one.
-func (s Summary) plus(t Summary) Summary {
+func (s Summary) Plus(t Summary) Summary {
 	t.Received += s.Received
 	t.Answered += s.Answered
 	t.Issued += s.Issued

@@ -298,7 +298,7 @@ func (d *demonstration) answer(say func(string, ...any)) error {
 	if err != nil {
 		return err
 	}
-	d.count(s)
+	d.total = d.total.Plus(s)
 	say("   run --once: %d received = %d answered (%d refused) + %d waiting + %d failed; %d issued, %d revoked\n",
 		s.Received, s.Answered, s.Refused, s.Waiting, s.Failed, s.Issued, s.Revoked)
 	for _, e := range d.open {
@@ -393,19 +393,6 @@ func (d *demonstration) save(e *demoClient, der []byte) error {
 		return err
 	}
 	return writeNew(filepath.Join(dir, fmt.Sprintf("%s-%d.crt", e.name, len(e.certs)+1)), keyfile.MarshalCertificates(der), 0o644)
-}
-
-func (d *demonstration) count(s spool.Summary) {
-	t := &d.total
-	t.Received += s.Received
-	t.Answered += s.Answered
-	t.Issued += s.Issued
-	t.Revoked += s.Revoked
-	t.Waiting += s.Waiting
-	t.Refused += s.Refused
-	t.Duplicates += s.Duplicates
-	t.Failed += s.Failed
-	t.Silent += s.Silent
 }
 
 func (d *demonstration) finish(began time.Time, say func(string, ...any)) error {
