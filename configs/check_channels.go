@@ -81,7 +81,8 @@ func (r *reader) mac(at string, w *writtenMAC) alg.MACPolicy {
 
 func (r *reader) signatures(at string, w *writtenSignatures) alg.SignaturePolicy {
 	names := alg.SignatureNames()
-	weak := slices.DeleteFunc(slices.Clone(names), func(s string) bool { return !weakSignature(s) })
+	weak := append(slices.DeleteFunc(slices.Clone(names), func(s string) bool { return !weakSignature(s) }), alg.WeakKeyTypes()...)
+	names = append(names, alg.WeakKeyTypes()...)
 	p := alg.SignaturePolicy{
 		Only: r.words(child(at, "algorithms"), w.Algorithms, "a signature algorithm", names),
 		Weak: r.words(child(at, "weak"), w.Weak, "a weak signature algorithm", weak),

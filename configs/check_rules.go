@@ -164,7 +164,7 @@ func (r *reader) subjects(path string, texts oneOrMore) []Subject {
 
 // keyType checks the exact name of a type of key. RSA keys have any size.
 func (r *reader) keyType(path, s string) {
-	known := append(alg.KeyTypes(), "x25519")
+	known := slices.Concat(alg.KeyTypes(), alg.EncryptionKeyTypes(), alg.WeakKeyTypes())
 	if slices.Contains(known, s) {
 		return
 	}

@@ -215,6 +215,10 @@ func KeyTypes() []string { return keyTypes(true) }
 // cannot sign, for agreement or encapsulation.
 func EncryptionKeyTypes() []string { return keyTypes(false) }
 
+// WeakKeyTypes lists the types of keys that [Verify] takes only where a policy
+// names them, and that are not made.
+func WeakKeyTypes() []string { return []string{weakCurve} }
+
 func keyTypes(signs bool) (names []string) {
 	for _, g := range generators {
 		if g.signs == signs {

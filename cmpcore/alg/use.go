@@ -1,6 +1,12 @@
 package alg
 
-import "crypto"
+import (
+	"crypto"
+	"crypto/rsa"
+
+	"filippo.io/mldsa"
+	"github.com/cloudflare/circl/sign/slhdsa"
+)
 
 // Use is what a key can do at all, whatever a certificate lets it do.
 type Use uint8
@@ -19,4 +25,22 @@ const (
 func Uses(pub crypto.PublicKey) Use {
 	_, use := typeAndUse(pub)
 	return use
+}
+
+// SignatureSize is about the most octets that a signature by the key will have,
+// to allocate once. It holds for ECDSA up to P-521.
+func SignatureSize(pub crypto.PublicKey) int {
+	switch k := pub.(type) {
+	case *rsa.PublicKey:
+		return k.Size()
+	case *PSSPublicKey:
+		return k.Key.Size()
+	case *mldsa.PublicKey:
+		return k.Parameters().SignatureSize()
+	case slhdsa.PublicKey:
+		return k.ID.Scheme().SignatureSize()
+	case *CompositePublicKey:
+		return k.row.mldsa.params.SignatureSize() + SignatureSize(k.trad)
+	}
+	return 144
 }

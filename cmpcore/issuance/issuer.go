@@ -2,7 +2,6 @@ package issuance
 
 import (
 	"crypto"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"slices"
@@ -98,25 +97,13 @@ func NewIssuer(certDER []byte, signer crypto.Signer, sigAlgName string) (*Issuer
 		return nil, fmt.Errorf("CA key: %w", err)
 	}
 	is.sigAlgDER = is.sigAlg.Bytes()
-	is.sigSize = signatureSize(is.public)
+	is.sigSize = alg.SignatureSize(is.public)
 	aki, err := pkix.AuthorityKeyIDExtension(pkix.AuthorityKeyID{KeyID: is.keyID})
 	if err != nil {
 		return fail("authority key identifier: %w", err)
 	}
 	is.akiValue, is.akiDER = aki.Value, appendExtension(nil, aki)
 	return is, nil
-}
-
-// signatureSize is the most a signature will have; a wrong guess costs one more
-// allocation.
-func signatureSize(pub crypto.PublicKey) int {
-	switch k := pub.(type) {
-	case *rsa.PublicKey:
-		return k.Size()
-	case *alg.PSSPublicKey:
-		return k.Key.Size()
-	}
-	return 144 // ECDSA up to P-521, EdDSA
 }
 
 // Certificate is the DER of the CA certificate.

@@ -2,13 +2,11 @@ package issuance
 
 import (
 	"crypto"
-	"crypto/ecdh"
-	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/rsa"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,7 +25,7 @@ var rsaRange = regexp.MustCompile(`^(rsa-|rsa-pss-)(\d{1,5})(\+|\.\.(\d{1,5}))?$
 
 // otherKeys are the names besides those of alg.KeyTypes that a key in a
 // request can have.
-var otherKeys = []string{"x25519"}
+var otherKeys = slices.Concat(alg.EncryptionKeyTypes(), alg.WeakKeyTypes())
 
 func parseKeyRule(s string) (keyRule, error) {
 	if m := rsaRange.FindStringSubmatch(s); m != nil {
@@ -128,20 +126,24 @@ const (
 )
 
 // usableWith gives the key usages that the type of key can serve at all (RFC
-// 4055 section 1.2 and RFC 3279, RFC 5480 with RFC 8813, RFC 8410 section 5).
-// A type that is not known here can serve all.
-func usableWith(pub crypto.PublicKey) pkix.KeyUsage {
-	switch pub.(type) {
-	case *rsa.PublicKey:
-		return useSign | useEncipher
-	case *alg.PSSPublicKey, ed25519.PublicKey:
-		return useSign
-	case *ecdsa.PublicKey:
-		return useSign | useAgree
-	case *ecdh.PublicKey:
-		return useAgree
+// 4055 section 1.2 and RFC 3279, RFC 5480 with RFC 8813, RFC 8410 section 5, RFC
+// 9881, RFC 9909 and RFC 9935). A type that is not known here can serve all.
+func usableWith(pub crypto.PublicKey) (u pkix.KeyUsage) {
+	uses := alg.Uses(pub)
+	if uses == 0 {
+		return useSign | useEncipher | useAgree
 	}
-	return useSign | useEncipher | useAgree
+	for _, x := range []struct {
+		use   alg.Use
+		usage pkix.KeyUsage
+	}{
+		{alg.UseSign, useSign}, {alg.UseEncipher, useEncipher}, {alg.UseAgree, useAgree}, {alg.UseEncapsulate, pkix.KeyEncipherment},
+	} {
+		if uses&x.use != 0 {
+			u |= x.usage
+		}
+	}
+	return u
 }
 
 // KeyTypes lists the key types of alg.KeyTypes that the profile accepts.

@@ -54,7 +54,7 @@ func SelfSigned(rand io.Reader, signer crypto.Signer, sigAlgName string, subject
 	now = now.UTC().Truncate(time.Second)
 	der := sigAlg.Bytes()
 	rest := buildRest(der, subject, now, validity.From(now), subject, spki, exts)
-	cert, err := signCertificate(rand, signer, sigAlg, der, signatureSize(signer.Public()), serial, rest)
+	cert, err := signCertificate(rand, signer, sigAlg, der, alg.SignatureSize(signer.Public()), serial, rest)
 	if err != nil {
 		return nil, fmt.Errorf("root certificate: %w", err)
 	}
