@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"cmp-batch/cmpcore/alg"
+	"cmp-batch/cmpcore/certpath"
 	"cmp-batch/cmpcore/cmp"
 	"cmp-batch/cmpcore/pkix"
 )
@@ -239,7 +240,7 @@ func (x *exchange) trust(who *requester) error {
 		}
 	}
 	// All anchors at once: a stranger is to cost no more where there are many rules.
-	if x.anchors != nil && x.chainsTo(cert, x.anchors) {
+	if x.chainsTo(cert, x.anchors) {
 		who.identity = certIdentity(cert, false)
 		return nil
 	}
@@ -261,21 +262,21 @@ const maxPathCerts = 8
 
 // chainsTo tells whether a chain of certificates in extraCerts leads from cert
 // to one of the anchors.
-func (x *exchange) chainsTo(cert *x509.Certificate, anchors *x509.CertPool) bool {
-	_, err := cert.Verify(x509.VerifyOptions{
-		Roots: anchors, Intermediates: x.intermediates(), CurrentTime: x.now,
-		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
+func (x *exchange) chainsTo(cert *x509.Certificate, anchors []*x509.Certificate) bool {
+	if len(anchors) == 0 {
+		return false
+	}
+	_, err := certpath.Verify(cert, certpath.Options{Anchors: anchors, Others: x.intermediates(), Time: x.now})
 	return err == nil
 }
 
 // intermediates are those certificates of extraCerts that could be of CAs, with
 // keys of a kind and size that does not make a signature check an attack.
-func (x *exchange) intermediates() *x509.CertPool {
+func (x *exchange) intermediates() []*x509.Certificate {
 	if x.inter != nil {
 		return x.inter
 	}
-	x.inter = x509.NewCertPool()
+	x.inter = []*x509.Certificate{}
 	certs := x.msg.ExtraCerts
 	for _, der := range certs[min(1, len(certs)):min(1+maxPathCerts, len(certs))] {
 		c, err := x509.ParseCertificate(der)
@@ -283,7 +284,7 @@ func (x *exchange) intermediates() *x509.CertPool {
 			continue
 		}
 		if _, err := alg.ParsePublicKey(pkix.SubjectPublicKeyInfo(c.RawSubjectPublicKeyInfo)); err == nil {
-			x.inter.AddCert(c)
+			x.inter = append(x.inter, c)
 		}
 	}
 	return x.inter

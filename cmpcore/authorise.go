@@ -40,7 +40,7 @@ func (x *exchange) matches(i int) bool {
 	if w.IssuedHere && x.who.issued != nil {
 		return true
 	}
-	return x.ruleAnchors[i] != nil && x.chainsTo(cert, x.ruleAnchors[i])
+	return x.chainsTo(cert, x.ruleAnchors[i])
 }
 
 // secretAllows applies the limits that were registered with a shared secret.

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
@@ -29,8 +30,8 @@ type Engine struct {
 	protCut    [][]byte
 	roots      [][]byte // self-signed ones of the chain: caPubs
 
-	anchors     *x509.CertPool   // of all rules; nil: none
-	ruleAnchors []*x509.CertPool // of each rule; nil: none
+	anchors     []*x509.Certificate   // of all rules
+	ruleAnchors [][]*x509.Certificate // of each rule
 }
 
 // New builds an Engine and refuses a Config that contradicts itself.
@@ -53,7 +54,11 @@ func New(cfg Config) (*Engine, error) {
 	if prot.KeyUsage != 0 && prot.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
 		return nil, fmt.Errorf("CMP protection certificate %q: key usage lacks digitalSignature, clients will refuse what it signs", prot.Subject)
 	}
-	if k, ok := prot.PublicKey.(interface{ Equal(x crypto.PublicKey) bool }); ok && !k.Equal(cfg.Authority.Signer.Public()) {
+	pub, err := alg.ParsePublicKey(pkix.SubjectPublicKeyInfo(prot.RawSubjectPublicKeyInfo))
+	if err != nil {
+		return nil, fmt.Errorf("CMP protection certificate: %w", err)
+	}
+	if k, ok := pub.(interface{ Equal(x crypto.PublicKey) bool }); !ok || !k.Equal(cfg.Authority.Signer.Public()) {
 		return nil, errors.New("CMP protection key does not belong to its certificate")
 	}
 	e.sender = pkix.NewDirectoryName(pkix.Name(prot.RawSubject))
@@ -88,19 +93,17 @@ func New(cfg Config) (*Engine, error) {
 }
 
 func (e *Engine) poolAnchors() {
-	e.ruleAnchors = make([]*x509.CertPool, len(e.cfg.Rules))
+	e.ruleAnchors = make([][]*x509.Certificate, len(e.cfg.Rules))
 	for i := range e.cfg.Rules {
 		w := e.cfg.Rules[i].Certificate
-		if w == nil || len(w.Anchors) == 0 {
+		if w == nil {
 			continue
 		}
-		if e.anchors == nil {
-			e.anchors = x509.NewCertPool()
-		}
-		e.ruleAnchors[i] = x509.NewCertPool()
+		e.ruleAnchors[i] = w.Anchors
 		for _, a := range w.Anchors {
-			e.anchors.AddCert(a)
-			e.ruleAnchors[i].AddCert(a)
+			if !slices.ContainsFunc(e.anchors, a.Equal) {
+				e.anchors = append(e.anchors, a)
+			}
 		}
 	}
 }

@@ -26,8 +26,8 @@ type exchange struct {
 	who *requester   // nil until the protection was checked
 	tx  *Transaction // the committed transaction of a follow-up, nil for a new one
 
-	popMACs int            // publicKeyMACs met
-	inter   *x509.CertPool // see intermediates
+	popMACs int                 // publicKeyMACs met
+	inter   []*x509.Certificate // see intermediates; empty but not nil: none
 }
 
 // run fills x.out or returns a *failure or an error of the View.

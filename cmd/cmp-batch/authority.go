@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cmp-batch/cmpcore"
+	"cmp-batch/cmpcore/certpath"
 	"cmp-batch/cmpcore/cmp"
 	"cmp-batch/cmpcore/issuance"
 	"cmp-batch/cmpcore/keyfile"
@@ -229,7 +230,7 @@ func orderChain(cert []byte, pool [][]byte) ([][]byte, error) {
 	for len(left) > 0 {
 		found := -1
 		for i, c := range left {
-			if string(c.RawSubject) == string(at.RawIssuer) && at.CheckSignatureFrom(c) == nil {
+			if certpath.IsIssuer(at, c, nil) {
 				found = i
 				break
 			}

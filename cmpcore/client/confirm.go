@@ -2,6 +2,7 @@ package client
 
 import (
 	"crypto"
+	"crypto/sha512"
 	"errors"
 	"fmt"
 	"math/big"
@@ -62,10 +63,7 @@ func (s *Session) sendConfirm(c *Credentials, r *Result) error {
 			continue
 		}
 		st := cmp.CertStatus{CertReqID: big.NewInt(it.CertReqID)}
-		var err error
-		if st.CertHash, st.HashAlg, err = certHash(it.Certificate); err != nil {
-			return err
-		}
+		st.CertHash, st.HashAlg = certHash(it.Certificate)
 		if !st.HashAlg.IsZero() {
 			pvno = 3
 		}
@@ -83,22 +81,13 @@ func (s *Session) sendConfirm(c *Credentials, r *Result) error {
 
 // certHash names the hash where the certificate's signature names none. What
 // cannot even be read is hashed all the same, so that it can be turned down.
-func certHash(der []byte) ([]byte, pkix.AlgorithmIdentifier, error) {
+func certHash(der []byte) ([]byte, pkix.AlgorithmIdentifier) {
 	a, _ := signatureAlgorithm(der)
-	h, explicit, err := alg.CertHash(a)
-	if err != nil {
-		h, explicit = crypto.SHA512, true
+	if sum, hashAlg, err := alg.NewCertHash(a, der); err == nil {
+		return sum, hashAlg
 	}
-	w := h.New()
-	w.Write(der)
-	if !explicit {
-		return w.Sum(nil), pkix.AlgorithmIdentifier{}, nil
-	}
-	id := alg.HashAlgorithm(h)
-	if id.IsZero() {
-		return nil, id, fmt.Errorf("hash of the certificate: %w", alg.ErrUnsupported)
-	}
-	return w.Sum(nil), id, nil
+	w := sha512.Sum512(der)
+	return w[:], alg.HashAlgorithm(crypto.SHA512)
 }
 
 // confirmed reads a pkiConf, the end or the start of polling for the rest.

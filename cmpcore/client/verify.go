@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"cmp-batch/cmpcore/alg"
+	"cmp-batch/cmpcore/certpath"
 	"cmp-batch/cmpcore/cmp"
 	"cmp-batch/cmpcore/pkix"
 )
@@ -138,25 +139,23 @@ func (s *Session) mayAnswer(cert *x509.Certificate, c *Credentials) bool {
 
 // verifyChain looks for a path to an anchor at the given time.
 func verifyChain(cert *x509.Certificate, anchors, others [][]byte, c *Credentials) error {
-	roots, pool := x509.NewCertPool(), x509.NewCertPool()
+	o := certpath.Options{Time: c.Now}
 	for _, a := range anchors {
 		x, err := x509.ParseCertificate(a)
 		if err != nil {
 			return fmt.Errorf("%w: trust anchor: %w", ErrCredentials, err)
 		}
-		roots.AddCert(x)
+		o.Anchors = append(o.Anchors, x)
 	}
-	for i, o := range others {
+	for i, der := range others {
 		if i == maxPool {
 			break
 		}
-		if x, err := x509.ParseCertificate(o); err == nil {
-			pool.AddCert(x)
+		if x, err := x509.ParseCertificate(der); err == nil {
+			o.Others = append(o.Others, x)
 		}
 	}
-	_, err := cert.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: pool, CurrentTime: c.Now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
+	_, err := certpath.Verify(cert, o)
 	return err
 }
 
