@@ -71,7 +71,7 @@ func certify(t testing.TB, pub crypto.PublicKey, usage pkix.KeyUsage, keyID []by
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddASN1(cons(0), func(b *cryptobyte.Builder) { b.AddASN1Int64(2) })
-			b.AddASN1Int64(99)
+			b.AddASN1BigInt(must[*big.Int](t)(rand.Int(rand.Reader, big.NewInt(1<<62))))
 			sigAlg.Add(b)
 			name.Add(b)
 			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { pkix.AddTime(b, testNow); pkix.AddTime(b, testNow) })
