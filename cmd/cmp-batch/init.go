@@ -57,7 +57,7 @@ made in secrets/ca.pass; move it to another medium.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.subject, "subject", "CN=cmp-batch CA", "distinguished `NAME` of the CA")
-	f.StringVar(&o.keyType, "key-type", "ecdsa-p256", "`TYPE` of the CA's key: "+strings.Join(alg.KeyTypes(), ", "))
+	f.StringVar(&o.keyType, "key-type", "ecdsa-p256", "`TYPE` of the CA's key: "+keyTypeHelp)
 	f.StringVar(&o.passphrase, "passphrase-file", "", "`FILE` whose first line protects the CA's key and the registered secrets")
 	f.StringVar(&o.validity, "validity", "20y", "how long the CA is valid: years and days as in 20y, 7300d, or 9999-12-31")
 	return c.withJSON(cmd)
@@ -227,3 +227,7 @@ func writeNew(path string, data []byte, mode os.FileMode) error {
 	}
 	return errors.Join(err, f.Close())
 }
+
+// keyTypeHelp is a part of alg.KeyTypes, which is too long a list for help.
+const keyTypeHelp = "ecdsa-p256, ecdsa-p384, ecdsa-p521, rsa-2048, rsa-3072, rsa-4096, ed25519, ed448, ml-dsa-44, ml-dsa-65, ml-dsa-87, " +
+	"slh-dsa-sha2-128s and its kin, composites such as mldsa65-ecdsa-p256-sha512"

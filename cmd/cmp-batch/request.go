@@ -88,7 +88,7 @@ takes them with the answer.`,
 	fl.StringSliceVar(&f.extUsage, "ext-key-usage", nil, "wanted extended key usages, as clientAuth, or object identifiers")
 	fl.StringVar(&f.key, "key", "", "private key `FILE` to certify (default: make a new one)")
 	fl.StringVar(&f.keyOut, "key-out", "", "`FILE` for a new key (default: beside --out, .key)")
-	fl.StringVar(&f.keyType, "key-type", "ecdsa-p256", "`TYPE` of a new key: "+strings.Join(alg.KeyTypes(), ", "))
+	fl.StringVar(&f.keyType, "key-type", "ecdsa-p256", "`TYPE` of a new key: "+keyTypeHelp)
 	fl.StringVar(&f.validity, "validity", "", "wanted validity, as 90d or 1y (default: as the CA likes)")
 	fl.StringSliceVar(&f.profile, "profile", nil, "certificate profile of the CA (certProfile)")
 	fl.BoolVar(&f.implicit, "implicit-confirm", false, "ask the CA to do without a confirmation")

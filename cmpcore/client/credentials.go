@@ -56,6 +56,10 @@ type Trust struct {
 	// Untrusted help to build the chain, as extraCerts do.
 	Anchors   [][]byte
 	Untrusted [][]byte
+	// CRLs (DER) may revoke the signer and what is between it and its anchor.
+	// NeedCRL refuses a signer for which they have no fresh word.
+	CRLs    [][]byte
+	NeedCRL bool
 	// Signer, if set, is the one certificate (DER) that may sign answers; no
 	// chain is wanted then.
 	Signer []byte

@@ -139,7 +139,14 @@ func (s *Session) mayAnswer(cert *x509.Certificate, c *Credentials) bool {
 
 // verifyChain looks for a path to an anchor at the given time.
 func verifyChain(cert *x509.Certificate, anchors, others [][]byte, c *Credentials) error {
-	o := certpath.Options{Time: c.Now}
+	o := certpath.Options{Time: c.Now, NeedCRL: c.Trust.NeedCRL}
+	for _, der := range c.Trust.CRLs {
+		l, err := certpath.ParseCRL(der)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrCredentials, err)
+		}
+		o.CRLs = append(o.CRLs, l)
+	}
 	for _, a := range anchors {
 		x, err := x509.ParseCertificate(a)
 		if err != nil {
