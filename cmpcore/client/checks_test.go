@@ -6,10 +6,12 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
+	"math/big"
 	"testing"
 	"time"
 
 	"cmp-batch/cmpcore/alg"
+	"cmp-batch/cmpcore/certpath"
 	"cmp-batch/cmpcore/client"
 	"cmp-batch/cmpcore/cmp"
 	"cmp-batch/cmpcore/crmf"
@@ -73,6 +75,18 @@ func TestAcceptUnderMAC(t *testing.T) {
 			r.signer = p.server
 			r.extra = [][]byte{p.server.der(), p.sub.der()}
 		}, trust: func(c *client.Trust) { c.Anchors = [][]byte{p.root.der()} }},
+		{name: "a revoked signer", change: signedByServer(p), trust: func(c *client.Trust) {
+			c.Anchors, c.CRLs = [][]byte{p.root.der()}, [][]byte{crl(t, p.root), crl(t, p.sub, p.server)}
+		}, want: certpath.ErrRevoked},
+		{name: "a signer that is not revoked", change: signedByServer(p), trust: func(c *client.Trust) {
+			c.Anchors, c.CRLs, c.NeedCRL = [][]byte{p.root.der()}, [][]byte{crl(t, p.root), crl(t, p.sub, p.ee)}, true
+		}},
+		{name: "no CRL where one is needed", change: signedByServer(p), trust: func(c *client.Trust) {
+			c.Anchors, c.CRLs, c.NeedCRL = [][]byte{p.root.der()}, [][]byte{crl(t, p.root)}, true
+		}, want: certpath.ErrCRL},
+		{name: "a CRL that is none", change: signedByServer(p), trust: func(c *client.Trust) {
+			c.Anchors, c.CRLs = [][]byte{p.root.der()}, [][]byte{{0x30, 0}}
+		}, want: client.ErrCredentials},
 		{name: "cp in answer to ir", change: func(r *reply, cert []byte) {
 			r.body = rep(cmp.TypeCP, response(0, cmp.Accepted, cert))
 		}, want: client.ErrBody},
@@ -310,4 +324,28 @@ func TestSessionFileIsChecked(t *testing.T) {
 	if _, err := none.Accept(answer, c); !errors.Is(err, client.ErrSession) {
 		t.Errorf("nil session: %v", err)
 	}
+}
+
+func signedByServer(p *pki) func(*reply, []byte) {
+	return func(r *reply, _ []byte) {
+		r.signer = p.server
+		r.extra = [][]byte{p.server.der(), p.sub.der()}
+	}
+}
+
+func crl(t *testing.T, ca *holder, revoked ...*holder) []byte {
+	t.Helper()
+	l := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: now.Add(-time.Hour), NextUpdate: now.Add(time.Hour)}
+	for _, h := range revoked {
+		l.RevokedCertificateEntries = append(l.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: h.cert.SerialNumber, RevocationTime: now})
+	}
+	issuer := *ca.cert
+	if len(issuer.SubjectKeyId) == 0 {
+		issuer.SubjectKeyId = []byte{1}
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, l, &issuer, ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }

@@ -88,7 +88,7 @@ func issue(t testing.TB, issuer *holder, cn string, key crypto.Signer, change fu
 
 func asCA(c *x509.Certificate) {
 	c.IsCA, c.BasicConstraintsValid = true, true
-	c.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature
+	c.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature
 }
 
 func asCMPServer(c *x509.Certificate) {
