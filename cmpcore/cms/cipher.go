@@ -61,14 +61,13 @@ func cipherByOID(o pkix.OID, gcm bool) (*contentCipher, error) {
 
 // GCM of RFC 5084 section 3.2, with a nonce of the recommended size.
 const (
-	gcmNonceSize   = 12
-	gcmTagSize     = 16
-	gcmMinTag      = 12
-	gcmDefaultTag  = 12
-	gcmMaxTagOctet = 16
+	gcmNonceSize  = 12
+	gcmTagSize    = 16 // the longest, which is written
+	gcmMinTag     = 12
+	gcmDefaultTag = 12
 )
 
-// encryptCBC gives iv's parameters and the ciphertext (RFC 5652 section 6.3).
+// encryptCBC gives the algorithm with its IV and the ciphertext (RFC 5652 section 6.3).
 func (c *contentCipher) encryptCBC(rand io.Reader, key, content []byte) (a pkix.AlgorithmIdentifier, data []byte, err error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
@@ -156,7 +155,7 @@ func readGCM(a pkix.AlgorithmIdentifier) (nonce []byte, tag int, err error) {
 	tag = gcmDefaultTag
 	if !seq.Empty() {
 		v, ok := pkix.ReadInt(&seq, asn1.INTEGER)
-		if !ok || !seq.Empty() || v == gcmDefaultTag || v < gcmMinTag || v > gcmMaxTagOctet {
+		if !ok || !seq.Empty() || v == gcmDefaultTag || v < gcmMinTag || v > gcmTagSize {
 			return nil, 0, badParameters("AES-GCM")
 		}
 		tag = int(v)
