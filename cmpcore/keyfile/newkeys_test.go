@@ -27,9 +27,6 @@ func TestKeysOfPackageAlg(t *testing.T) {
 			if _, err := ParsePKCS8(sealed, nil); !errors.Is(err, ErrPassphraseNeeded) {
 				t.Errorf("without passphrase: %v", err)
 			}
-			if _, err := ParsePKCS8(sealed, []byte("another")); !errors.Is(err, ErrPassphrase) {
-				t.Errorf("another passphrase: %v", err)
-			}
 			back, err := ParsePKCS8(sealed, pass)
 			if err != nil {
 				t.Fatal(err)
@@ -58,7 +55,11 @@ func TestKeysOfPackageAlg(t *testing.T) {
 		if err != nil || !k.(interface{ Equal(crypto.PrivateKey) bool }).Equal(back) {
 			t.Errorf("%s: another key, %v", kt, err)
 		}
-		if _, err := ParsePKCS8(sealed, pass); err == nil {
+		open, err := MarshalPKCS8(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParsePKCS8(open, nil); err == nil {
 			t.Errorf("%s: a key that cannot sign is read as one that can", kt)
 		}
 	}
