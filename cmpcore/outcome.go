@@ -1,6 +1,7 @@
 package cmpcore
 
 import (
+	"iter"
 	"time"
 )
 
@@ -50,7 +51,7 @@ type Outcome struct {
 	Transaction *Transaction
 
 	// KeepRequest asks the Store to keep the message's DER for View.Message
-	// until its transaction is no longer AwaitingDecision.
+	// until its transaction is no longer AwaitingDecision or AwaitingProof.
 	KeepRequest bool
 
 	Certificates []*Certificate      // new ones; a serial that exists is a conflict
@@ -58,7 +59,51 @@ type Outcome struct {
 	SecretUses   []SecretUse
 	Relied       []Reliance // read, unchanged here, but decisive
 	CRL          *CRL       // a new CRL; its number must be above the last
+	Archive      []*ArchivedKey
+	Outgoing     []Outgoing
 	Audit        []AuditEntry
+
+	// Parts are the outcomes of the messages inside this one, in their order
+	// (RFC 9810 section 5.1.3.4). Each is checked against what is true after
+	// this outcome and the parts before it; a conflict of one is a conflict of
+	// all.
+	Parts []Part
+}
+
+// Part is the outcome of one message inside another.
+type Part struct {
+	// Hash names the inner message, which is then known as one that came alone
+	// would be: its answer can be found, its request kept. A hash that is known
+	// already is a conflict. Its answer is not delivered by itself: it is inside
+	// the answer to the outer one. The zero Hash leaves no such trace.
+	Hash    Hash
+	DER     []byte // stored only where Outcome.KeepRequest
+	Outcome *Outcome
+}
+
+// All yields o, then the outcomes of its parts and theirs, in order.
+func (o *Outcome) All() iter.Seq[*Outcome] {
+	return func(yield func(*Outcome) bool) { o.each(yield) }
+}
+
+func (o *Outcome) each(yield func(*Outcome) bool) bool {
+	if !yield(o) {
+		return false
+	}
+	for i := range o.Parts {
+		if !o.Parts[i].Outcome.each(yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// Outgoing is a message that nobody asked for, such as an announcement (RFC 9810
+// section 5.3.13). It is delivered as answers are.
+type Outgoing struct {
+	Channel string
+	Name    string // as the channel's sink understands it
+	DER     []byte
 }
 
 // CertificateChange moves a certificate to another status.

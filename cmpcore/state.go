@@ -29,7 +29,14 @@ const (
 	Finished TransactionState = 3
 	// Aborted: ended by an error of the peer, by a rejection or by expiry.
 	Aborted TransactionState = 4
+	// AwaitingProof: a challenge was sent, its response has not come
+	// (RFC 9810 section 5.2.8.3.3).
+	AwaitingProof TransactionState = 5
 )
+
+// Open tells whether the first message is still needed: its DER stays in the
+// Store.
+func (s TransactionState) Open() bool { return s == AwaitingDecision || s == AwaitingProof }
 
 // Decision is what a person said of a waiting transaction.
 type Decision uint8
@@ -52,10 +59,11 @@ type Transaction struct {
 	State         TransactionState
 	Created       time.Time
 	Expires       time.Time // when expiry acts on it; zero: never
-	Request       Hash      // the first message; it stays in the Store while State is AwaitingDecision
+	Request       Hash      // the first message; it stays in the Store while State is AwaitingDecision or AwaitingProof
 	FirstNonce    []byte    // senderNonce of the first request
 	OurNonce      []byte    // our last senderNonce: what a follow-up must carry as recipNonce
 	Items         []TransactionItem
+	Proof         []byte // what the Engine must know of an open challenge; no Store looks inside
 
 	// Of a transaction that waits for a person:
 	Held      bool     // no answer was given; the answer goes to the first message
@@ -117,6 +125,24 @@ type Certificate struct {
 	RevokedAt      time.Time // zero unless Revoked or RejectedByHolder
 	Reason         int       // CRLReason of RFC 5280 section 5.3.1
 	InvalidityDate time.Time
+}
+
+// ArchivedKey is a private key that was given to the CA to keep (RFC 4211
+// section 6.4), encrypted.
+type ArchivedKey struct {
+	KeyID     [20]byte // SHA-1 of the public key bits, as in Certificate
+	Serial    []byte   // of the certificate issued for it; nil where there is none
+	Requester string
+	Subject   pkix.Name
+	Created   time.Time
+	Envelope  []byte // encrypted; no Store looks inside
+}
+
+// Answer is what was said to a message.
+type Answer struct {
+	Disposition Disposition
+	Reply       []byte // nil where there is none
+	Reason      string
 }
 
 // Secret is a registered shared secret as the Store keeps it.

@@ -3,10 +3,12 @@ package cmpcore_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -23,6 +25,9 @@ type store struct {
 	messages     map[cmpcore.Hash][]byte
 	certs        map[string]*cmpcore.Certificate
 	secrets      map[string]*cmpcore.Secret
+	answers      map[cmpcore.Hash]*cmpcore.Answer
+	archive      []*cmpcore.ArchivedKey
+	outgoing     []cmpcore.Outgoing
 	crl          *cmpcore.CRL
 	audit        []cmpcore.AuditEntry
 	fail         error // what every question is answered with
@@ -32,6 +37,7 @@ func newStore() *store {
 	return &store{
 		transactions: map[cmpcore.TransactionKey]*cmpcore.Transaction{}, messages: map[cmpcore.Hash][]byte{},
 		certs: map[string]*cmpcore.Certificate{}, secrets: map[string]*cmpcore.Secret{},
+		answers: map[cmpcore.Hash]*cmpcore.Answer{},
 	}
 }
 
@@ -49,6 +55,28 @@ func (s *store) Transaction(_ context.Context, k cmpcore.TransactionKey) (*cmpco
 
 func (s *store) Message(_ context.Context, h cmpcore.Hash) ([]byte, error) {
 	return s.messages[h], s.fail
+}
+
+func (s *store) Answer(_ context.Context, h cmpcore.Hash) (*cmpcore.Answer, error) {
+	return copyOf(s.answers[h]), s.fail
+}
+
+func (s *store) ArchivedKeys(_ context.Context, requester string, limit int) (list []*cmpcore.ArchivedKey, err error) {
+	for _, k := range slices.Backward(s.archive) {
+		if k.Requester == requester && len(list) < limit {
+			list = append(list, copyOf(k))
+		}
+	}
+	return list, s.fail
+}
+
+func (s *store) ArchivedKey(_ context.Context, keyID [20]byte) (*cmpcore.ArchivedKey, error) {
+	for _, k := range slices.Backward(s.archive) {
+		if k.KeyID == keyID {
+			return copyOf(k), s.fail
+		}
+	}
+	return nil, s.fail
 }
 
 func (s *store) Certificate(_ context.Context, serial []byte) (*cmpcore.Certificate, error) {
@@ -114,8 +142,53 @@ func (s *store) due(now time.Time) (list []*cmpcore.Transaction) {
 
 var errConflict = errors.New("conflict")
 
-// commit makes an outcome true, or says what it conflicts with.
+// copy gives a store that can be changed without changing s.
+func (s *store) copy() *store {
+	c := *s
+	c.transactions, c.order, c.messages = maps.Clone(s.transactions), slices.Clone(s.order), maps.Clone(s.messages)
+	c.certs, c.secrets, c.answers = maps.Clone(s.certs), maps.Clone(s.secrets), maps.Clone(s.answers)
+	for k, v := range c.certs {
+		c.certs[k] = copyOf(v)
+	}
+	for k, v := range c.secrets {
+		c.secrets[k] = copyOf(v)
+	}
+	return &c
+}
+
+// commit makes an outcome and its parts true, or says what it conflicts with.
 func (s *store) commit(der []byte, o *cmpcore.Outcome) error {
+	var h cmpcore.Hash
+	if der != nil {
+		h = sha256.Sum256(der)
+	}
+	if len(o.Parts) == 0 {
+		return s.commitOne(h, der, o)
+	}
+	trial := s.copy()
+	if err := trial.commitAll(h, der, o); err != nil {
+		return err
+	}
+	*s = *trial
+	return nil
+}
+
+func (s *store) commitAll(h cmpcore.Hash, der []byte, o *cmpcore.Outcome) error {
+	if err := s.commitOne(h, der, o); err != nil {
+		return err
+	}
+	for i, p := range o.Parts {
+		if p.Hash != (cmpcore.Hash{}) && s.answers[p.Hash] != nil {
+			return fmt.Errorf("%w: part %d is known", errConflict, i)
+		}
+		if err := s.commitAll(p.Hash, p.DER, p.Outcome); err != nil {
+			return fmt.Errorf("part %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (s *store) commitOne(h cmpcore.Hash, der []byte, o *cmpcore.Outcome) error {
 	if t := o.Transaction; t != nil {
 		old := s.transactions[t.Key]
 		if old == nil && t.Version != 0 || old != nil && old.Version != t.Version {
@@ -157,7 +230,7 @@ func (s *store) commit(der []byte, o *cmpcore.Outcome) error {
 		if o.KeepRequest {
 			s.messages[t.Request] = der
 		}
-		if t.State != cmpcore.AwaitingDecision {
+		if !t.State.Open() {
 			delete(s.messages, t.Request)
 		}
 	}
@@ -178,6 +251,11 @@ func (s *store) commit(der []byte, o *cmpcore.Outcome) error {
 	if o.CRL != nil {
 		s.crl = copyOf(o.CRL)
 	}
+	if h != (cmpcore.Hash{}) {
+		s.answers[h] = &cmpcore.Answer{Disposition: o.Disposition, Reply: o.Reply, Reason: o.Reason}
+	}
+	s.archive = append(s.archive, o.Archive...)
+	s.outgoing = append(s.outgoing, o.Outgoing...)
 	s.audit = append(s.audit, o.Audit...)
 	return nil
 }

@@ -14,13 +14,21 @@ import (
 type View interface {
 	Transaction(ctx context.Context, key TransactionKey) (*Transaction, error)
 	// Message gives the DER of a message of a transaction that waits for a
-	// person.
+	// person, or for the response to a challenge.
 	Message(ctx context.Context, h Hash) ([]byte, error)
+	// Answer gives what was said to a message, whether it came alone or inside
+	// another one; nil where the message is not known.
+	Answer(ctx context.Context, h Hash) (*Answer, error)
 	Certificate(ctx context.Context, serial []byte) (*Certificate, error)
 	// CertificatesOfKey lists, newest first, at most limit certificates with
 	// this key identifier.
 	CertificatesOfKey(ctx context.Context, keyID [20]byte, limit int) ([]*Certificate, error)
 	Secret(ctx context.Context, ref string) (*Secret, error)
+	// ArchivedKeys lists, newest first, at most limit keys that a requester gave
+	// to keep.
+	ArchivedKeys(ctx context.Context, requester string, limit int) ([]*ArchivedKey, error)
+	// ArchivedKey gives the newest with this key identifier.
+	ArchivedKey(ctx context.Context, keyID [20]byte) (*ArchivedKey, error)
 	// CRL gives the newest CRL, nil where none was made yet.
 	CRL(ctx context.Context) (*CRL, error)
 	// Revoked yields the certificates with status Revoked or RejectedByHolder

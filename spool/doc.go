@@ -22,6 +22,11 @@
 // repeated because it changes nothing, every step after it because it is
 // idempotent. The same bytes always find the same stored reply.
 //
+// A message inside another one is stored with it, all or nothing, and known by
+// its hash as if it had come alone; what it is answered with goes out inside the
+// answer to the outer one. What an outcome sends unasked ([cmpcore.Outgoing]) is
+// committed with it and delivered in the same ways, but no source waits for it.
+//
 // The package contains no rule of CMP and links no database driver. Channels
 // (Source, Sink) and Stores are in packages of their own and are wired by the
 // command.

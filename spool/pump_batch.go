@@ -122,8 +122,8 @@ func faultOf(it *item) string {
 	if o == nil {
 		return "none"
 	}
-	if it.tx != nil && !it.tx.Held {
-		return ""
+	if thrown := faultOfParts(o); thrown != "" || it.tx != nil && !it.tx.Held {
+		return thrown
 	}
 	switch o.Disposition {
 	case cmpcore.Answered, cmpcore.Waiting, cmpcore.Refused:
@@ -136,6 +136,18 @@ func faultOf(it *item) string {
 		}
 	default:
 		return "no disposition"
+	}
+	return ""
+}
+
+func faultOfParts(o *cmpcore.Outcome) string {
+	for i := range o.Parts {
+		if o.Parts[i].Outcome == nil {
+			return "a part without an outcome"
+		}
+		if f := faultOfParts(o.Parts[i].Outcome); f != "" {
+			return f
+		}
 	}
 	return ""
 }
@@ -276,6 +288,7 @@ func (r *run) committed(b *batch, id int64, verdicts []Verdict) {
 func (r *run) accept(it *item, v Verdict, g *group) {
 	o := it.outcome
 	r.countMade(o)
+	r.sendOutgoing(o, v, g)
 	if it.tx != nil {
 		r.sum.Expired++
 	}

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"cmp-batch/cmpcore"
 )
 
 // answer is one committed reply on its way to all its places.
 type answer struct {
 	id   int64 // of the message row; 0 for a duplicate
-	item *item // nil for one that was listed as undelivered
+	item *item // nil for one that was listed as undelivered, or that nobody asked for
 	left int   // places that have not been told of
 	err  error
 	done func(*answer, *run)
@@ -40,13 +42,35 @@ type group struct {
 func (a *answer) ofBatch(r *run) {
 	g := a.group
 	g.ids = append(g.ids, a.id)
-	if a.err != nil {
+	switch {
+	case a.err != nil:
 		g.except = append(g.except, a.id)
 		r.addLate(a.id, a.item, a.err)
-	} else {
+	case a.item != nil:
 		r.settle(a.item, Done, "")
 	}
 	g.arrived(r)
+}
+
+// sendOutgoing delivers, with the answers of the batch, what an outcome sends
+// unasked. No file waits for it.
+func (r *run) sendOutgoing(o *cmpcore.Outcome, v Verdict, g *group) {
+	if len(v.Outgoing) == 0 {
+		return
+	}
+	ids := v.Outgoing
+	for o := range o.All() {
+		for i := range o.Outgoing {
+			if len(ids) == 0 {
+				return // the next sweep finds the rest in the Store
+			}
+			out := &o.Outgoing[i]
+			g.left++
+			a := &answer{id: ids[0], group: g, left: 1, done: (*answer).ofBatch}
+			ids = ids[1:]
+			r.sendAll(a, []Return{{Channel: out.Channel, Name: out.Name}}, out.DER)
+		}
+	}
 }
 
 func (g *group) arrived(r *run) {

@@ -66,6 +66,7 @@ func (s Summary) Plus(t Summary) Summary {
 	t.Answered += s.Answered
 	t.Issued += s.Issued
 	t.Revoked += s.Revoked
+	t.Nested += s.Nested
 	t.Waiting += s.Waiting
 	t.Refused += s.Refused
 	t.Duplicates += s.Duplicates
@@ -147,12 +148,17 @@ func (r *run) countPanic(it *item) {
 	}
 }
 
-// countMade counts what an outcome did to certificates.
+// countMade counts what an outcome did to certificates, and its parts.
 func (r *run) countMade(o *cmpcore.Outcome) {
-	r.sum.Issued += int64(len(o.Certificates))
-	for i := range o.CertChanges {
-		if o.CertChanges[i].Status == cmpcore.Revoked {
-			r.sum.Revoked++
+	for one := range o.All() {
+		if one != o {
+			r.sum.Nested++
+		}
+		r.sum.Issued += int64(len(one.Certificates))
+		for i := range one.CertChanges {
+			if one.CertChanges[i].Status == cmpcore.Revoked {
+				r.sum.Revoked++
+			}
 		}
 	}
 }

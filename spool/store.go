@@ -11,7 +11,7 @@ import (
 // Entry is one outcome to be made durable.
 type Entry struct {
 	// Hash of the message. The zero Hash is an outcome without a message
-	// (expiry, a CRL, a revocation by hand): no message row, no delivery.
+	// (expiry, a CRL, a revocation by hand): no message row, no answer.
 	Hash     cmpcore.Hash
 	DER      []byte // stored only where Outcome.KeepRequest
 	Return   Return
@@ -22,6 +22,13 @@ type Entry struct {
 	Release bool
 }
 
+// PartEntry gives the i-th part of e's outcome as an entry of its own. It is for
+// Stores.
+func PartEntry(e *Entry, i int) *Entry {
+	p := &e.Outcome.Parts[i]
+	return &Entry{Hash: p.Hash, DER: p.DER, Return: e.Return, Received: e.Received, Outcome: p.Outcome}
+}
+
 // Verdict is what became of an Entry.
 type Verdict struct {
 	ID       int64 // of the message row; 0 with Conflict
@@ -30,6 +37,9 @@ type Verdict struct {
 	// as read in the transaction of the commit. What [Store.Released] said
 	// earlier may lack one that came meanwhile.
 	Returns []Return
+	// Outgoing are the IDs of what the outcome and its parts send unasked, in
+	// the order of [cmpcore.Outcome.All].
+	Outgoing []int64
 }
 
 // Stored is a message that the Store knows.
@@ -40,8 +50,8 @@ type Stored struct {
 	Reason      string
 }
 
-// Undelivered is a committed answer that has not been reported delivered. An
-// answer that goes to several places is listed once for each, with one ID.
+// Undelivered is a committed answer, or a message that nobody asked for, that
+// has not been reported delivered. An answer that goes to several places is listed once for each, with one ID.
 type Undelivered struct {
 	ID     int64
 	Batch  int64
@@ -71,7 +81,12 @@ type Store interface {
 	// secret's count), or an earlier entry of the batch, is a conflict and
 	// leaves no trace; the others are stored all the same. An entry whose hash
 	// is stored already is a conflict unless Release. Messages of the batch
-	// that have a reply are undelivered until [Store.Delivered].
+	// that have a reply, and what it sends unasked, are undelivered until
+	// [Store.Delivered].
+	//
+	// The parts of an outcome are checked and stored one after another behind
+	// it; a conflict of one is a conflict of the entry. A message inside another
+	// one has an answer, but none that is undelivered.
 	Commit(ctx context.Context, batch []Entry) (id int64, verdicts []Verdict, err error)
 
 	// Delivered reports that every answer of the batch has arrived, but for
@@ -93,7 +108,7 @@ type Store interface {
 	// frozen.
 	Released(ctx context.Context, limit int) ([]HeldMessage, error)
 	// Expired lists transactions with Expires at or before now that are
-	// AwaitingDecision (and not Frozen) or AwaitingConfirm.
+	// AwaitingDecision (and not Frozen), AwaitingConfirm or AwaitingProof.
 	Expired(ctx context.Context, now time.Time, limit int) ([]*cmpcore.Transaction, error)
 
 	Ledger
@@ -162,9 +177,9 @@ type Failure struct {
 // Counts is the size of a Store.
 type Counts struct {
 	Messages, Undelivered, Held, Failed                   int64
-	Waiting, AwaitingConfirm                              int64
+	Waiting, AwaitingConfirm, AwaitingProof               int64
 	Certificates, Unconfirmed, Valid, RevokedCertificates int64
-	Secrets, AuditRecords                                 int64
+	Secrets, ArchivedKeys, AuditRecords                   int64
 }
 
 // AuditRecord is the audit log of one commit: its entries as JSON lines, and a

@@ -27,6 +27,7 @@ type Summary struct {
 	Held       int64 `json:"held"`       // of those waiting: nothing was answered yet
 	Silent     int64 `json:"silent"`     // need no answer
 	Released   int64 `json:"released"`   // were held before and got their answer now
+	Nested     int64 `json:"nested"`     // messages inside those received, which count as one each
 
 	Undelivered int64 `json:"undelivered"` // answers that are durable and did not arrive yet
 	Expired     int64 `json:"expired"`     // transactions whose time ran out
@@ -72,6 +73,7 @@ func (s Summary) String() string {
 	some("silent", s.Silent, "need no answer")
 	row("issued", s.Issued, "certificates")
 	some("revoked", s.Revoked, "certificates")
+	some("nested", s.Nested, "messages inside others")
 	some("expired", s.Expired, "transactions")
 	some("conflicts", s.Conflicts, "computed again")
 	some("undelivered", s.Undelivered, "will be delivered again: run once more")

@@ -20,9 +20,11 @@ func (s *Store) Commit(ctx context.Context, batch []spool.Entry) (id int64, verd
 			if batch[i].Outcome == nil {
 				return fmt.Errorf("entry %d has no outcome", i)
 			}
-			for _, u := range batch[i].Outcome.SecretUses {
-				if u.N < 0 {
-					return fmt.Errorf("entry %d: a secret cannot be used %d times", i, u.N)
+			for o := range batch[i].Outcome.All() {
+				for _, u := range o.SecretUses {
+					if u.N < 0 {
+						return fmt.Errorf("entry %d: a secret cannot be used %d times", i, u.N)
+					}
 				}
 			}
 		}
@@ -41,13 +43,14 @@ func (d *data) commit(batch []spool.Entry) (int64, []spool.Verdict) {
 	var audit []cmpcore.AuditEntry
 	stored := false
 	for i := range batch {
-		if !d.fits(&batch[i]) {
-			verdicts[i].Conflict = true
+		if !d.enter(&batch[i], id, &verdicts[i]) {
+			verdicts[i] = spool.Verdict{Conflict: true}
 			continue
 		}
 		stored = true
-		d.store(&batch[i], id, &verdicts[i])
-		audit = append(audit, batch[i].Outcome.Audit...)
+		for o := range batch[i].Outcome.All() {
+			audit = append(audit, o.Audit...)
+		}
 	}
 	if !stored {
 		return 0, verdicts
@@ -62,6 +65,38 @@ func (d *data) commit(batch []spool.Entry) (int64, []spool.Verdict) {
 		d.audit = append(d.audit, spool.AuditRecord{Seq: int64(len(d.audit)) + 1, Entries: entries, Head: spool.AuditHead(head, entries)})
 	}
 	return id, verdicts
+}
+
+// enter stores e if it fits, with its parts.
+func (d *data) enter(e *spool.Entry, batch int64, v *spool.Verdict) bool {
+	if len(e.Outcome.Parts) == 0 {
+		if !d.fits(e) {
+			return false
+		}
+		d.store(e, batch, v, false)
+		return true
+	}
+	trial := d.copy()
+	if !trial.enterAll(e, batch, v, false) {
+		return false
+	}
+	d.become(trial)
+	return true
+}
+
+func (d *data) enterAll(e *spool.Entry, batch int64, v *spool.Verdict, inner bool) bool {
+	if !d.fits(e) {
+		return false
+	}
+	d.store(e, batch, v, inner)
+	for i := range e.Outcome.Parts {
+		var pv spool.Verdict
+		if !d.enterAll(spool.PartEntry(e, i), batch, &pv, true) {
+			return false
+		}
+		v.Outgoing = append(v.Outgoing, pv.Outgoing...)
+	}
+	return true
 }
 
 // fits tells whether e is no conflict.
@@ -112,7 +147,7 @@ func (d *data) fits(e *spool.Entry) bool {
 	return o.CRL == nil || o.CRL.Number >= 0 && (d.crl == nil || o.CRL.Number > d.crl.Number)
 }
 
-func (d *data) store(e *spool.Entry, batch int64, v *spool.Verdict) {
+func (d *data) store(e *spool.Entry, batch int64, v *spool.Verdict, inner bool) {
 	o := e.Outcome
 	var m *message
 	if e.Hash != (cmpcore.Hash{}) {
@@ -125,7 +160,7 @@ func (d *data) store(e *spool.Entry, batch int64, v *spool.Verdict) {
 			d.messages[m.id], d.hashes[m.hash] = m, m
 		}
 		m.disposition, m.reply, m.reason = o.Disposition, bytes.Clone(o.Reply), o.Reason
-		if len(m.reply) > 0 {
+		if len(m.reply) > 0 && !inner {
 			d.undelivered[m.id] = batch
 		}
 		v.ID = m.id
@@ -137,7 +172,7 @@ func (d *data) store(e *spool.Entry, batch int64, v *spool.Verdict) {
 			d.order = append(d.order, t.Key)
 		}
 		d.transactions[t.Key] = t
-		if t.State != cmpcore.AwaitingDecision {
+		if !t.State.Open() {
 			for _, kept := range d.messages {
 				if kept.der != nil && kept.keptFor == t.Key {
 					kept.der = nil
@@ -161,6 +196,15 @@ func (d *data) store(e *spool.Entry, batch int64, v *spool.Verdict) {
 	for _, u := range o.SecretUses {
 		d.secrets[u.Ref].Used += u.N
 	}
+	for _, k := range o.Archive {
+		d.archive = append(d.archive, copyArchivedKey(k))
+	}
+	for _, out := range o.Outgoing {
+		d.lastMessage++
+		out.DER = bytes.Clone(out.DER)
+		d.outgoing[d.lastMessage], d.undelivered[d.lastMessage] = out, batch
+		v.Outgoing = append(v.Outgoing, d.lastMessage)
+	}
 	if o.CRL != nil {
 		d.crl = copyCRL(o.CRL)
 	}
@@ -171,6 +215,7 @@ func copyTransaction(t *cmpcore.Transaction) *cmpcore.Transaction {
 	c.TransactionID = bytes.Clone(t.TransactionID)
 	c.FirstNonce = bytes.Clone(t.FirstNonce)
 	c.OurNonce = bytes.Clone(t.OurNonce)
+	c.Proof = bytes.Clone(t.Proof)
 	c.Items = slices.Clone(t.Items)
 	for i := range c.Items {
 		c.Items[i].Serial = bytes.Clone(c.Items[i].Serial)
@@ -184,6 +229,14 @@ func copyCertificate(t *cmpcore.Certificate) *cmpcore.Certificate {
 	c.DER = bytes.Clone(t.DER)
 	c.Subject = slices.Clone(t.Subject)
 	c.TransactionID = bytes.Clone(t.TransactionID)
+	return &c
+}
+
+func copyArchivedKey(t *cmpcore.ArchivedKey) *cmpcore.ArchivedKey {
+	c := *t
+	c.Serial = bytes.Clone(t.Serial)
+	c.Subject = slices.Clone(t.Subject)
+	c.Envelope = bytes.Clone(t.Envelope)
 	return &c
 }
 

@@ -154,6 +154,7 @@ func (s *Store) Counts(ctx context.Context) (spool.Counts, error) {
 		d := s.d
 		n.Messages, n.Undelivered = int64(len(d.messages)), int64(len(d.undelivered))
 		n.Certificates, n.Secrets, n.AuditRecords = int64(len(d.certificates)), int64(len(d.secrets)), int64(len(d.audit))
+		n.ArchivedKeys = int64(len(d.archive))
 		for _, m := range d.messages {
 			switch m.disposition {
 			case cmpcore.Held:
@@ -168,6 +169,8 @@ func (s *Store) Counts(ctx context.Context) (spool.Counts, error) {
 				n.Waiting++
 			case cmpcore.AwaitingConfirm:
 				n.AwaitingConfirm++
+			case cmpcore.AwaitingProof:
+				n.AwaitingProof++
 			}
 		}
 		for _, c := range d.certificates {

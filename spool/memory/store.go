@@ -34,6 +34,8 @@ type data struct {
 	undelivered  map[int64]int64 // message to batch
 	batches      int64
 	lastMessage  int64
+	outgoing     map[int64]cmpcore.Outgoing
+	archive      []*cmpcore.ArchivedKey
 	crl          *cmpcore.CRL
 	audit        []spool.AuditRecord
 }
@@ -56,6 +58,7 @@ func New() *Store {
 		meta: map[string][]byte{}, secrets: map[string]*cmpcore.Secret{}, serials: map[string]*cmpcore.Certificate{},
 		transactions: map[cmpcore.TransactionKey]*cmpcore.Transaction{}, messages: map[int64]*message{},
 		hashes: map[cmpcore.Hash]*message{}, undelivered: map[int64]int64{},
+		outgoing: map[int64]cmpcore.Outgoing{},
 	}}
 }
 
@@ -91,6 +94,7 @@ func (s *Store) Delivered(ctx context.Context, batch int64, except []int64) erro
 		for id, b := range d.undelivered {
 			if b == batch && !slices.Contains(except, id) {
 				delete(d.undelivered, id)
+				delete(d.outgoing, id)
 			}
 		}
 		return nil
@@ -101,6 +105,7 @@ func (s *Store) Delivered(ctx context.Context, batch int64, except []int64) erro
 func (s *Store) DeliveredOne(ctx context.Context, id int64) error {
 	return s.write(ctx, DeliveredOne, func(d *data) error {
 		delete(d.undelivered, id)
+		delete(d.outgoing, id)
 		return nil
 	})
 }
@@ -122,6 +127,11 @@ func (s *Store) Undelivered(ctx context.Context, after int64, limit int) (list [
 	for _, id := range ids {
 		if len(list) >= limit {
 			break
+		}
+		if o, ok := s.d.outgoing[id]; ok {
+			list = append(list, spool.Undelivered{ID: id, Batch: s.d.undelivered[id],
+				Return: spool.Return{Channel: o.Channel, Name: o.Name}, Reply: bytes.Clone(o.DER)})
+			continue
 		}
 		m := s.d.messages[id]
 		for _, r := range m.returns {
@@ -178,7 +188,7 @@ func (s *Store) Expired(ctx context.Context, now time.Time, limit int) (list []*
 	defer s.d.mu.Unlock()
 	for _, key := range s.d.order {
 		t := s.d.transactions[key]
-		due := t.State == cmpcore.AwaitingConfirm || t.State == cmpcore.AwaitingDecision && !t.Frozen
+		due := t.State == cmpcore.AwaitingConfirm || t.State == cmpcore.AwaitingProof || t.State == cmpcore.AwaitingDecision && !t.Frozen
 		if due && !t.Expires.IsZero() && !t.Expires.After(now) {
 			list = append(list, copyTransaction(t))
 		}

@@ -61,6 +61,40 @@ func (v view) Message(ctx context.Context, h cmpcore.Hash) ([]byte, error) {
 	})
 }
 
+func (v view) Answer(ctx context.Context, h cmpcore.Hash) (*cmpcore.Answer, error) {
+	return read(ctx, v.d, func() *cmpcore.Answer {
+		if m := v.d.hashes[h]; m != nil {
+			return &cmpcore.Answer{Disposition: m.disposition, Reply: bytes.Clone(m.reply), Reason: m.reason}
+		}
+		return nil
+	})
+}
+
+func (v view) ArchivedKeys(ctx context.Context, requester string, limit int) ([]*cmpcore.ArchivedKey, error) {
+	return read(ctx, v.d, func() (list []*cmpcore.ArchivedKey) {
+		for _, k := range slices.Backward(v.d.archive) {
+			if len(list) >= limit {
+				break
+			}
+			if k.Requester == requester {
+				list = append(list, copyArchivedKey(k))
+			}
+		}
+		return list
+	})
+}
+
+func (v view) ArchivedKey(ctx context.Context, keyID [20]byte) (*cmpcore.ArchivedKey, error) {
+	return read(ctx, v.d, func() *cmpcore.ArchivedKey {
+		for _, k := range slices.Backward(v.d.archive) {
+			if k.KeyID == keyID {
+				return copyArchivedKey(k)
+			}
+		}
+		return nil
+	})
+}
+
 func (v view) Certificate(ctx context.Context, serial []byte) (*cmpcore.Certificate, error) {
 	return read(ctx, v.d, func() *cmpcore.Certificate {
 		if c := v.d.serials[string(serial)]; c != nil {

@@ -45,7 +45,7 @@ func (b *commit) checkTransaction(t *cmpcore.Transaction) (bool, error) {
 		return true, nil
 	}
 	id, version, state, err := b.era.transactionState(b.c, &t.Key)
-	b.tx, b.waited = id, state == cmpcore.AwaitingDecision
+	b.tx, b.waited = id, state.Open()
 	return version == t.Version, err
 }
 

@@ -10,7 +10,7 @@ import (
 
 // Commit makes a batch durable. Each entry is first compared with what is
 // committed and with what the batch has changed so far, then written; so a
-// conflict never has anything to undo.
+// conflict has nothing to undo, unless it is of an entry with parts.
 func (s *Store) Commit(ctx context.Context, batch []spool.Entry) (int64, []spool.Verdict, error) {
 	if len(batch) == 0 {
 		return 0, nil, nil
@@ -43,6 +43,7 @@ type commit struct {
 	audit    []byte
 	released []int64
 	buf      []byte
+	outer    *int64 // id of the message that the entry is a part of; nil: of none
 
 	found // by check, of one entry
 }
@@ -51,7 +52,7 @@ type commit struct {
 type found struct {
 	message int64   // id, of a Release
 	tx      int64   // id, of an existing one
-	waited  bool    // that transaction was AwaitingDecision
+	waited  bool    // that transaction kept its request
 	changes []int64 // ids of CertChanges
 }
 
@@ -67,16 +68,13 @@ func (b *commit) run(batch []spool.Entry) error {
 		if e.Outcome == nil {
 			return fmt.Errorf("entry %d has no outcome", i)
 		}
-		ok, err := b.check(e)
+		ok, err := b.enter(e, &b.verdicts[i])
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", i, err)
 		}
 		if !ok {
 			b.verdicts[i].Conflict = true
 			continue
-		}
-		if err := b.apply(e, &b.verdicts[i]); err != nil {
-			return fmt.Errorf("entry %d: %w", i, err)
 		}
 		stored = true
 	}
@@ -169,7 +167,7 @@ func (b *commit) apply(e *spool.Entry, v *spool.Verdict) error {
 			return err
 		}
 		// Only while it waits is the message needed again.
-		if o.KeepRequest && v.ID != 0 && !e.Release && t.State == cmpcore.AwaitingDecision {
+		if o.KeepRequest && v.ID != 0 && !e.Release && t.State.Open() {
 			if err := c.q(qInsertRequest).int(v.ID).int(tx).blob(e.DER).exec(); err != nil {
 				return err
 			}
@@ -205,6 +203,16 @@ func (b *commit) apply(e *spool.Entry, v *spool.Verdict) error {
 			return err
 		}
 	}
+	for _, k := range o.Archive {
+		if err := b.archive(k); err != nil {
+			return err
+		}
+	}
+	for i := range o.Outgoing {
+		if err := b.send(&o.Outgoing[i], v); err != nil {
+			return err
+		}
+	}
 	b.audit = spool.AppendAudit(b.audit, o.Audit)
 	return nil
 }
@@ -230,10 +238,19 @@ func (b *commit) applyMessage(e *spool.Entry, v *spool.Verdict) error {
 	v.ID = b.next
 	b.next++
 	b.keys++
-	b.replies = b.replies || len(o.Reply) > 0
 	h, rest := hashKey(&e.Hash)
-	return c.q(qInsertMessage).int(v.ID).int(b.era.id).int(h).blob(rest).int(int64(o.Disposition)).int(micros(e.Received)).
-		text(e.Return.Channel).text(e.Return.Name).textOrNull(o.Reason).blobOrNull(o.Reply).exec()
+	insert := qInsertMessage
+	if b.outer != nil {
+		insert = qInsertPart
+	} else {
+		b.replies = b.replies || len(o.Reply) > 0
+	}
+	q := c.q(insert).int(v.ID).int(b.era.id).int(h).blob(rest).int(int64(o.Disposition)).int(micros(e.Received)).
+		text(e.Return.Channel).text(e.Return.Name).textOrNull(o.Reason).blobOrNull(o.Reply)
+	if b.outer != nil {
+		q = q.int(*b.outer)
+	}
+	return q.exec()
 }
 
 func (b *commit) applyTransaction(t *cmpcore.Transaction) (id int64, err error) {
@@ -250,7 +267,7 @@ func (b *commit) applyTransaction(t *cmpcore.Transaction) (id int64, err error) 
 	}
 	err = c.q(qUpdateTransaction).int(t.Version+1).int(int64(t.State)).
 		intOrNull(ph, pending).intOrNull(micros(t.Expires), expires).blob(b.buf).int(b.tx).exec()
-	if err == nil && b.waited && t.State != cmpcore.AwaitingDecision {
+	if err == nil && b.waited && !t.State.Open() {
 		err = c.q(qDropRequest).int(b.tx).exec()
 	}
 	return b.tx, err

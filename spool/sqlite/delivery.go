@@ -46,7 +46,7 @@ func (s *Store) Delivered(ctx context.Context, batch int64, except []int64) erro
 		}
 		for _, id := range listed {
 			if !slices.Contains(except, id) {
-				if err := c.q(qDropUndelivered).int(id).exec(); err != nil {
+				if err := dropUndelivered(c, id); err != nil {
 					return err
 				}
 			}
@@ -73,8 +73,16 @@ func (s *Store) DeliveredOne(ctx context.Context, id int64) error {
 		if err := listBatchOf(c, id); err != nil {
 			return err
 		}
-		return c.q(qDropUndelivered).int(id).exec()
+		return dropUndelivered(c, id)
 	})
+}
+
+// dropUndelivered: a message that nobody asked for is needed no more.
+func dropUndelivered(c *conn, id int64) error {
+	if err := c.q(qDropUndelivered).int(id).exec(); err != nil {
+		return err
+	}
+	return c.q(qDropOutgoing).int(id).exec()
 }
 
 // listBatchOf closes the open batch that a message came with, and lists its
@@ -156,13 +164,19 @@ func undelivered(c *conn, after int64, limit int) ([]spool.Undelivered, error) {
 			break
 		}
 		u := spool.Undelivered{ID: k.message, Batch: k.batch}
-		q := c.q(qAnswer).int(k.message)
-		if q.next() {
-			u.Return = spool.Return{Channel: q.ColumnText(0), Name: q.ColumnText(1)}
-			u.Reply = q.copyBlob(2)
-		}
-		if err := q.done(); err != nil {
-			return nil, err
+		found := false
+		for _, from := range []query{qAnswer, qOutgoing} {
+			q := c.q(from).int(k.message)
+			if found = q.next(); found {
+				u.Return = spool.Return{Channel: q.ColumnText(0), Name: q.ColumnText(1)}
+				u.Reply = q.copyBlob(2)
+			}
+			if err := q.done(); err != nil {
+				return nil, err
+			}
+			if found {
+				break
+			}
 		}
 		list = append(list, u)
 		q = c.q(qAlsoReturns).int(k.message)

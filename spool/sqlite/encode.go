@@ -96,6 +96,7 @@ const (
 	flagHeld byte = 1 << iota
 	flagFrozen
 	flagDecision // Decision, Reason and DecidedBy follow
+	flagProof    // Proof follows; since schema 2
 )
 
 // appendTransaction packs all of t but key, version and state.
@@ -128,11 +129,17 @@ func appendTransaction(b []byte, t *cmpcore.Transaction) []byte {
 	if t.Decision != 0 || t.Reason != "" || t.DecidedBy != "" {
 		flags |= flagDecision
 	}
+	if len(t.Proof) > 0 {
+		flags |= flagProof
+	}
 	b = append(b, flags)
 	if flags&flagDecision != 0 {
 		b = append(b, byte(t.Decision))
 		b = appendBytes(b, t.Reason)
 		b = appendBytes(b, t.DecidedBy)
+	}
+	if flags&flagProof != 0 {
+		b = appendBytes(b, t.Proof)
 	}
 	return b
 }
@@ -174,6 +181,9 @@ func readTransaction(t *cmpcore.Transaction, b []byte) bool {
 		t.Decision = cmpcore.Decision(r.byte())
 		t.Reason = r.string()
 		t.DecidedBy = r.string()
+	}
+	if flags&flagProof != 0 {
+		t.Proof = r.bytes()
 	}
 	return r.ok()
 }
@@ -238,6 +248,8 @@ func phase(t *cmpcore.Transaction) (int64, bool) {
 	switch {
 	case t.State == cmpcore.AwaitingConfirm:
 		return phaseConfirm, true
+	case t.State == cmpcore.AwaitingProof:
+		return phaseProof, true
 	case t.State != cmpcore.AwaitingDecision:
 		return 0, false
 	case t.Frozen:
@@ -257,4 +269,5 @@ const (
 	phaseDecided   = 3
 	phaseFrozen    = 4
 	phaseConfirm   = 5
+	phaseProof     = 6
 )

@@ -236,17 +236,19 @@ func (s *Store) Counts(ctx context.Context) (spool.Counts, error) {
 	}{
 		{&n.Messages, `SELECT count(*) FROM message`},
 		{&n.Undelivered, `SELECT (SELECT count(*) FROM undelivered) + (SELECT count(*) FROM batch b JOIN message m
-			ON m.id BETWEEN b.first AND b.last WHERE b.delivered=0 AND m.reply IS NOT NULL
+			ON m.id BETWEEN b.first AND b.last WHERE b.delivered=0 AND m.reply IS NOT NULL AND m.part_of IS NULL
 			AND NOT EXISTS (SELECT 1 FROM undelivered u WHERE u.message=m.id))`},
 		{&n.Held, `SELECT count(*) FROM message WHERE disposition=4`},
 		{&n.Failed, `SELECT count(*) FROM message WHERE disposition=5`},
 		{&n.Waiting, `SELECT count(*) FROM tx WHERE phase IN (1,2,3,4)`},
 		{&n.AwaitingConfirm, `SELECT count(*) FROM tx WHERE phase=5`},
+		{&n.AwaitingProof, `SELECT count(*) FROM tx WHERE phase=6`},
 		{&n.Certificates, `SELECT count(*) FROM certificate`},
 		{&n.Unconfirmed, `SELECT count(*) FROM certificate WHERE status=1`},
 		{&n.RevokedCertificates, `SELECT count(*) FROM certificate WHERE status>=3 AND status=3`},
 		{&rejected, `SELECT count(*) FROM certificate WHERE status>=3 AND status=4`},
 		{&n.Secrets, `SELECT count(*) FROM secret`},
+		{&n.ArchivedKeys, `SELECT count(*) FROM archived_key`},
 		{&n.AuditRecords, `SELECT count(*) FROM audit`},
 	} {
 		if *count.to, err = queryInt(c.Conn, count.sql); err != nil {

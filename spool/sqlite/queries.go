@@ -22,6 +22,8 @@ const (
 	qCertificatesOfKey
 	qSecret
 	qCRL
+	qArchivedOfRequester
+	qArchivedOfKey
 	qRevokedSameLength
 	qRevokedLonger
 
@@ -31,6 +33,12 @@ const (
 	qSecretUses
 	qInsertMessage
 	qReleaseMessage
+	qInsertPart
+	qInsertOutgoing
+	qInsertArchived
+	qSavepoint
+	qRollbackTo
+	qReleaseSavepoint
 	qInsertRequest
 	qDropRequest
 	qInsertTransaction
@@ -55,6 +63,8 @@ const (
 	qListBatch
 	qUndeliveredOfBatch
 	qDropUndelivered
+	qDropOutgoing
+	qOutgoing
 	qOpenBatches
 	qOpenMessages
 	qUndelivered
@@ -86,6 +96,7 @@ const (
 	certificateColumns = `id, serial, version, status, not_after, revoked_at, reason, invalidity, data, der FROM certificate `
 	transactionColumns = `id, k1, k2, version, state, data FROM tx `
 	revoked            = `SELECT serial, version, status, not_after, revoked_at, reason, invalidity FROM certificate INDEXED BY certificate_revoked WHERE status >= 3 `
+	archivedColumns    = `kid, requester, serial, subject, created, envelope FROM archived_key `
 	secretColumns      = `ref, version, created, expires, max_uses, used, rule, bodies, sealed FROM secret `
 )
 
@@ -95,27 +106,36 @@ var queries = [queryCount]string{
 	qCommit:     `COMMIT`,
 	qRollback:   `ROLLBACK`,
 
-	qCurrent:           `SELECT era, keys, past FROM current`,
-	qFilters:           `SELECT id, filter FROM era WHERE id>?1 ORDER BY id`,
-	qLookup:            `SELECT id, disposition, reply, reason FROM message WHERE era=?1 AND h=?2 AND rest=?3`,
-	qMessageOfHash:     `SELECT id, disposition FROM message WHERE era=?1 AND h=?2 AND rest=?3`,
-	qRequest:           `SELECT der FROM request WHERE message=?1`,
-	qTransaction:       `SELECT ` + transactionColumns + `WHERE era=?1 AND k1=?2 AND k2=?3`,
-	qTransactionByID:   `SELECT ` + transactionColumns + `WHERE id=?1`,
-	qTransactionState:  `SELECT id, version, state FROM tx WHERE era=?1 AND k1=?2 AND k2=?3`,
-	qCertificate:       `SELECT ` + certificateColumns + `WHERE era=?1 AND serial=?2`,
-	qCertificateState:  `SELECT id, version FROM certificate WHERE era=?1 AND serial=?2`,
-	qCertificatesOfKey: `SELECT ` + certificateColumns + `WHERE era=?1 AND kid=?2 ORDER BY id DESC`,
-	qSecret:            `SELECT ` + secretColumns + `WHERE ref=?1`,
-	qCRL:               `SELECT number, this_update, next_update, der FROM crl ORDER BY number DESC LIMIT 1`,
-	qRevokedSameLength: revoked + `AND length(serial)=?1 AND serial>?2 AND not_after>=?3 ORDER BY serial LIMIT ?4`,
-	qRevokedLonger:     revoked + `AND length(serial)>?1 AND not_after>=?2 ORDER BY length(serial), serial LIMIT ?3`,
+	qCurrent:             `SELECT era, keys, past FROM current`,
+	qFilters:             `SELECT id, filter FROM era WHERE id>?1 ORDER BY id`,
+	qLookup:              `SELECT id, disposition, reply, reason FROM message WHERE era=?1 AND h=?2 AND rest=?3`,
+	qMessageOfHash:       `SELECT id, disposition FROM message WHERE era=?1 AND h=?2 AND rest=?3`,
+	qRequest:             `SELECT der FROM request WHERE message=?1`,
+	qTransaction:         `SELECT ` + transactionColumns + `WHERE era=?1 AND k1=?2 AND k2=?3`,
+	qTransactionByID:     `SELECT ` + transactionColumns + `WHERE id=?1`,
+	qTransactionState:    `SELECT id, version, state FROM tx WHERE era=?1 AND k1=?2 AND k2=?3`,
+	qCertificate:         `SELECT ` + certificateColumns + `WHERE era=?1 AND serial=?2`,
+	qCertificateState:    `SELECT id, version FROM certificate WHERE era=?1 AND serial=?2`,
+	qCertificatesOfKey:   `SELECT ` + certificateColumns + `WHERE era=?1 AND kid=?2 ORDER BY id DESC`,
+	qSecret:              `SELECT ` + secretColumns + `WHERE ref=?1`,
+	qCRL:                 `SELECT number, this_update, next_update, der FROM crl ORDER BY number DESC LIMIT 1`,
+	qArchivedOfRequester: `SELECT ` + archivedColumns + `WHERE requester=?1 ORDER BY id DESC LIMIT ?2`,
+	qArchivedOfKey:       `SELECT ` + archivedColumns + `WHERE kid=?1 ORDER BY id DESC LIMIT ?2`,
+	qRevokedSameLength:   revoked + `AND length(serial)=?1 AND serial>?2 AND not_after>=?3 ORDER BY serial LIMIT ?4`,
+	qRevokedLonger:       revoked + `AND length(serial)>?1 AND not_after>=?2 ORDER BY length(serial), serial LIMIT ?3`,
 
-	qLastBatch:         `SELECT id, last FROM batch ORDER BY id DESC LIMIT 1`,
-	qLastAudit:         `SELECT seq, head FROM audit ORDER BY seq DESC LIMIT 1`,
-	qCRLNumber:         `SELECT number FROM crl ORDER BY number DESC LIMIT 1`,
-	qSecretUses:        `SELECT max_uses, used FROM secret WHERE ref=?1`,
-	qInsertMessage:     `INSERT INTO message (id, era, h, rest, disposition, received, channel, name, reason, reply) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)`,
+	qLastBatch:     `SELECT id, last FROM batch ORDER BY id DESC LIMIT 1`,
+	qLastAudit:     `SELECT seq, head FROM audit ORDER BY seq DESC LIMIT 1`,
+	qCRLNumber:     `SELECT number FROM crl ORDER BY number DESC LIMIT 1`,
+	qSecretUses:    `SELECT max_uses, used FROM secret WHERE ref=?1`,
+	qInsertMessage: `INSERT INTO message (id, era, h, rest, disposition, received, channel, name, reason, reply) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)`,
+	qInsertPart: `INSERT INTO message (id, era, h, rest, disposition, received, channel, name, reason, reply, part_of)
+		VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)`,
+	qInsertOutgoing:    `INSERT INTO outgoing (id, channel, name, der) VALUES (?1,?2,?3,?4)`,
+	qInsertArchived:    `INSERT INTO archived_key (kid, requester, serial, subject, created, envelope) VALUES (?1,?2,?3,?4,?5,?6)`,
+	qSavepoint:         `SAVEPOINT entry`,
+	qRollbackTo:        `ROLLBACK TO entry`,
+	qReleaseSavepoint:  `RELEASE entry`,
 	qReleaseMessage:    `UPDATE message SET disposition=?1, reason=?2, reply=?3 WHERE id=?4`,
 	qInsertRequest:     `INSERT OR REPLACE INTO request (message, tx, der) VALUES (?1,?2,?3)`,
 	qDropRequest:       `DELETE FROM request WHERE tx=?1`,
@@ -140,11 +160,13 @@ var queries = [queryCount]string{
 	qBatch:          `SELECT first, last, delivered FROM batch WHERE id=?1`,
 	qBatchDelivered: `UPDATE batch SET delivered=1 WHERE id=?1`,
 	qListBatch: `INSERT OR IGNORE INTO undelivered (message, batch)
-		SELECT id, ?1 FROM message WHERE id BETWEEN ?2 AND ?3 AND reply IS NOT NULL`,
+		SELECT id, ?1 FROM message WHERE id BETWEEN ?2 AND ?3 AND reply IS NOT NULL AND part_of IS NULL`,
 	qUndeliveredOfBatch: `SELECT message FROM undelivered WHERE batch=?1`,
 	qDropUndelivered:    `DELETE FROM undelivered WHERE message=?1`,
+	qDropOutgoing:       `DELETE FROM outgoing WHERE id=?1`,
+	qOutgoing:           `SELECT channel, name, der FROM outgoing WHERE id=?1`,
 	qOpenBatches:        `SELECT id, first, last FROM batch WHERE delivered=0 ORDER BY id`,
-	qOpenMessages:       `SELECT id FROM message WHERE id BETWEEN ?1 AND ?2 AND reply IS NOT NULL ORDER BY id LIMIT ?3`,
+	qOpenMessages:       `SELECT id FROM message WHERE id BETWEEN ?1 AND ?2 AND reply IS NOT NULL AND part_of IS NULL ORDER BY id LIMIT ?3`,
 	qUndelivered:        `SELECT message, batch FROM undelivered WHERE message>?1 ORDER BY message LIMIT ?2`,
 	qAnswer:             `SELECT channel, name, reply FROM message WHERE id=?1`,
 	qAlsoReturns:        `SELECT channel, name FROM also_return WHERE message=?1 ORDER BY id`,
@@ -153,7 +175,7 @@ var queries = [queryCount]string{
 	qInsertReturn:       `INSERT OR IGNORE INTO also_return (message, channel, name) VALUES (?1,?2,?3)`,
 
 	qReleasable: `SELECT data FROM tx INDEXED BY tx_phase WHERE phase=2`,
-	qExpired:    `SELECT ` + transactionColumns + `INDEXED BY tx_phase WHERE phase IN (1,2,3,5) AND expires<=?1 ORDER BY expires, id LIMIT ?2`,
+	qExpired:    `SELECT ` + transactionColumns + `INDEXED BY tx_phase WHERE phase IN (1,2,3,5,6) AND expires<=?1 ORDER BY expires, id LIMIT ?2`,
 	qWaiting:    `SELECT id FROM tx INDEXED BY tx_phase WHERE phase IN (1,2,3,4) ORDER BY id`,
 
 	qMeta:                    `SELECT value FROM meta WHERE key=?1`,

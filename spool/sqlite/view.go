@@ -87,6 +87,43 @@ func request(c *conn, message int64) (der []byte, err error) {
 	return der, q.done()
 }
 
+func (v view) Answer(ctx context.Context, h cmpcore.Hash) (a *cmpcore.Answer, err error) {
+	err = v.read(ctx, "answer", func(c *conn, e *era) error {
+		m, err := e.stored(c, &h)
+		if err == nil && m.ID != 0 {
+			a = &cmpcore.Answer{Disposition: m.Disposition, Reply: m.Reply, Reason: m.Reason}
+		}
+		return err
+	})
+	return a, err
+}
+
+func (v view) ArchivedKeys(ctx context.Context, requester string, limit int) ([]*cmpcore.ArchivedKey, error) {
+	return v.archived(ctx, qArchivedOfRequester, []byte(requester), limit)
+}
+
+func (v view) ArchivedKey(ctx context.Context, keyID [20]byte) (*cmpcore.ArchivedKey, error) {
+	list, err := v.archived(ctx, qArchivedOfKey, keyID[:], 1)
+	if len(list) == 0 {
+		return nil, err
+	}
+	return list[0], err
+}
+
+func (v view) archived(ctx context.Context, which query, of []byte, limit int) (list []*cmpcore.ArchivedKey, err error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	err = v.read(ctx, "archived keys", func(c *conn, _ *era) error {
+		q := c.q(which).blob(of).int(int64(limit))
+		for q.next() {
+			list = append(list, scanArchived(q))
+		}
+		return q.done()
+	})
+	return list, err
+}
+
 func (v view) Certificate(ctx context.Context, serial []byte) (cert *cmpcore.Certificate, err error) {
 	err = v.read(ctx, "certificate", func(c *conn, e *era) (err error) {
 		cert, err = e.certificate(c, serial)

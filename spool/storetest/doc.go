@@ -52,6 +52,12 @@ func Run(t *testing.T, open func(t *testing.T) (s spool.Store, reopen func() spo
 		{"the audit log is a chain of all entries", testAudit},
 		{"a CRL number only rises", testCRL},
 		{"long lists come whole", testLongLists},
+		{"the parts of an outcome are stored one after another", testParts},
+		{"a conflict of a part is one of the whole", testPartConflicts},
+		{"the request of a part is kept while its transaction waits", testPartKept},
+		{"a challenge waits for its response", testProof},
+		{"archived keys come newest first", testArchive},
+		{"what is sent unasked is undelivered until reported", testOutgoing},
 		{"all calls may run at once", testConcurrent},
 		{"two Stores on one database do not both win", testTwoStores},
 	} {
