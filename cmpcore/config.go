@@ -45,6 +45,19 @@ type Authority struct {
 	ProtectionChain       [][]byte
 	Signer                crypto.Signer
 	SignatureAlgorithm    string // name as of package alg; empty: the key's default
+
+	// KeyGenerator signs the private keys that are made here. Where it is nil
+	// and the CA's own key protects messages, that serves.
+	KeyGenerator *KeyGenerator
+}
+
+// KeyGenerator is a key generation authority: the CA itself, or the holder of a
+// certificate with the extended key usage cmKGA (RFC 9483 section 4.1.6).
+type KeyGenerator struct {
+	Certificate        []byte
+	Chain              [][]byte // its issuers in order
+	Signer             crypto.Signer
+	SignatureAlgorithm string // name as of package alg; empty: the key's default
 }
 
 // Policy is what one channel wants of the protocol.
@@ -105,6 +118,9 @@ type Rule struct {
 	Names func(subject pkix.Name) bool
 	// KeyTypes, where set, must contain the requested key's type.
 	KeyTypes []string
+	// CentralKeys are the types of keys that are made here for those who ask
+	// for it, the first where they name none. Empty: none are made.
+	CentralKeys []string
 
 	Approval    bool // a person must say yes
 	RAVerified  bool // POPO raVerified is accepted: the requester is an RA
@@ -163,6 +179,11 @@ func (c *Config) check() error {
 		}
 		if r.issues() && len(r.Profiles) == 0 {
 			fail("rule %s: issues certificates but names no profile", r.Name)
+		}
+		for _, k := range r.CentralKeys {
+			if _, ok := alg.KeyTypeAlgorithm(k); !ok {
+				fail("rule %s: keys of type %q cannot be made", r.Name, k)
+			}
 		}
 		for _, p := range r.Profiles {
 			if c.Profiles[p] == nil {

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/cms"
 	"cmp-batch/cmpcore/pkix"
 )
 
@@ -29,6 +31,9 @@ type Engine struct {
 	protChain  [][]byte // protection certificate first, then its issuers, then the CA's
 	protCut    [][]byte
 	roots      [][]byte // self-signed ones of the chain: caPubs
+
+	kga      *cms.Signer // signs the private keys that are made here; nil where none are
+	standIns sync.Map    // public keys by key type: see standIn
 
 	anchors     []*x509.Certificate   // of all rules
 	ruleAnchors [][]*x509.Certificate // of each rule
@@ -87,6 +92,9 @@ func New(cfg Config) (*Engine, error) {
 		if !contains(e.caChainCut, c) {
 			e.roots = append(e.roots, c)
 		}
+	}
+	if err := e.useKeyGenerator(); err != nil {
+		return nil, err
 	}
 	e.poolAnchors()
 	return e, nil

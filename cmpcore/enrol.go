@@ -2,6 +2,7 @@ package cmpcore
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -25,7 +26,9 @@ type certItem struct {
 	profile  string
 	mods     []string
 	prepared *issuance.Prepared
-	fail     *failure // set: refused
+	central  bool              // the key is to be made here
+	private  crypto.PrivateKey // it was, and is on its way to the requester
+	fail     *failure          // set: refused
 }
 
 // enrol answers ir, cr, kur and p10cr.
@@ -57,6 +60,11 @@ func (x *exchange) certify(rule *Rule, orig *cmp.PKIMessage) error {
 	if err != nil {
 		return err
 	}
+	decision := Undecided
+	if x.tx != nil {
+		decision = x.tx.Decision
+	}
+	x.sample = decision == Rejected || rule.Approval && decision == Undecided || x.usedUp()
 	good := 0
 	for i := range items {
 		err := x.judge(rule, orig, &items[i])
@@ -70,10 +78,6 @@ func (x *exchange) certify(rule *Rule, orig *cmp.PKIMessage) error {
 		}
 		f.rule = rule.Name
 		items[i].fail = f
-	}
-	decision := Undecided
-	if x.tx != nil {
-		decision = x.tx.Decision
 	}
 	if decision == Rejected {
 		for i := range items {
@@ -173,7 +177,7 @@ func (x *exchange) readItems(orig *cmp.PKIMessage) ([]certItem, error) {
 		t := &r.CertReq.Template
 		items[i] = certItem{id: id, req: r, ask: issuance.Request{
 			Subject: t.Subject, PublicKey: t.PublicKey, Extensions: t.Extensions, Validity: t.Validity,
-		}}
+		}, central: len(t.PublicKey.KeyBits()) == 0}
 	}
 	return items, nil
 }
@@ -188,9 +192,6 @@ func (x *exchange) judge(rule *Rule, orig *cmp.PKIMessage, it *certItem) error {
 			return err
 		}
 	}
-	if len(it.ask.PublicKey) == 0 {
-		return refuse(cmp.BadCertTemplate, "the template has no public key, and keys are not generated here")
-	}
 	var old *Certificate
 	if orig.Body.Type() == cmp.TypeKUR {
 		var err error
@@ -201,7 +202,11 @@ func (x *exchange) judge(rule *Rule, orig *cmp.PKIMessage, it *certItem) error {
 			return err
 		}
 	}
-	if err := x.checkPOP(rule, orig, it); err != nil {
+	check := x.checkPOP
+	if it.central {
+		check = x.checkCentralKey
+	}
+	if err := check(rule, orig, it); err != nil {
 		return err
 	}
 	if orig.Body.Type() != cmp.TypeKUR {
@@ -216,6 +221,11 @@ func (x *exchange) judge(rule *Rule, orig *cmp.PKIMessage, it *certItem) error {
 		return err
 	}
 	it.profile = profile
+	if it.central {
+		if err := x.makeKey(rule, it); err != nil {
+			return err
+		}
+	}
 	it.prepared, err = x.cfg.Profiles[profile].Prepare(it.ask, x.cfg.Authority.Issuer, x.now)
 	if err != nil {
 		return fromRefusal(err)
@@ -260,6 +270,10 @@ func (x *exchange) checkControls(it *certItem) error {
 			}
 			if info.Action != 0 {
 				it.mods = append(it.mods, "the certificate is not published")
+			}
+		case crmf.OIDAlgID, crmf.OIDRSAKeyLen:
+			if !it.central {
+				return refuse(cmp.BadRequest, "algId and rsaKeyLen are for requests without a public key")
 			}
 		case crmf.OIDPKIArchiveOptions:
 			return refuse(cmp.BadRequest, "keys are not archived here")
@@ -495,6 +509,11 @@ func (x *exchange) answerItems(rule *Rule, orig *cmp.PKIMessage, items []certIte
 			item.Serial = cert.Serial
 			item.Confirmed = implicit
 			res.CertifiedKeyPair = &cmp.CertifiedKeyPair{Certificate: cert.DER}
+			if it.private != nil {
+				if res.CertifiedKeyPair.PrivateKey, err = x.sendKey(it.private); err != nil {
+					return err
+				}
+			}
 			if len(it.mods) > 0 {
 				res.Status = cmp.PKIStatusInfo{Status: cmp.GrantedWithMods, StatusString: []string{clip(strings.Join(it.mods, "; "))}}
 			}
@@ -561,6 +580,9 @@ func (x *exchange) issue(rule *Rule, it *certItem, t *Transaction, implicit bool
 		a.Serial = fmt.Sprintf("%x", serial)
 		a.Rule = rule.Name
 		a.Profile = it.profile
+		if it.private != nil {
+			a.Detail = "the key was made here: " + it.prepared.KeyType
+		}
 	})
 	return c, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/cms"
 )
 
 // exchange is one message on its way to its outcome.
@@ -27,6 +28,9 @@ type exchange struct {
 	tx  *Transaction // the committed transaction of a follow-up, nil for a new one
 
 	popMACs int                 // publicKeyMACs met
+	keys    int                 // keys made here
+	keyTo   *cms.Recipient      // whom they are encrypted to, once it is known
+	sample  bool                // nothing is issued now, whatever the judgement
 	inter   []*x509.Certificate // see intermediates; empty but not nil: none
 }
 

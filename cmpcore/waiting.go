@@ -23,6 +23,9 @@ func (x *exchange) waitForPerson(orig *cmp.PKIMessage, items []certItem) error {
 			Status:    cmp.PKIStatusInfo{Status: cmp.Waiting, StatusString: []string{"waits for a decision of the CA's operator"}},
 		})
 		name := it.ask.Subject.String()
+		if it.central {
+			name += " (with a key made here)"
+		}
 		if it.fail != nil {
 			name += " (will be refused: " + it.fail.text + ")"
 		}

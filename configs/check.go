@@ -74,6 +74,10 @@ func (r *reader) ca(w writtenCA, dir string) CA {
 		p := r.keyPair("ca.protection", "ca/cmp", *w.Protection, dir)
 		ca.Protection = &p
 	}
+	if w.KeyGeneration != nil {
+		p := r.keyPair("ca.key_generation", "ca/kga", writtenProtection(*w.KeyGeneration), dir)
+		ca.KeyGeneration = &p
+	}
 	return ca
 }
 

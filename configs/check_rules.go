@@ -64,13 +64,16 @@ func (r *reader) uniqueName(at, name string, seen map[string]int, i int) {
 func (r *reader) rule(at string, w *writtenRule, profiles []string, dir string) Rule {
 	out := Rule{
 		Name: w.Name, Profiles: w.Profile, KeyTypes: w.KeyTypes, Own: w.Own, RAVerified: w.RAVerified,
-		SameKey: w.Update.SameKey, ChangeNames: w.Update.ChangeNames, RevokeAny: w.Revoke.Any,
+		CentralKeys: w.CentralKeys, SameKey: w.Update.SameKey, ChangeNames: w.Update.ChangeNames, RevokeAny: w.Revoke.Any,
 		Approval: r.word(child(at, "approval"), w.Approval, "none", "required") == 1,
 		Subjects: r.subjects(child(at, "subjects"), w.Subjects),
 	}
 	r.who(&out, child(at, "who"), &w.Who, dir)
 	for i, k := range w.KeyTypes {
 		r.keyType(index(child(at, "key_types"), i), k)
+	}
+	for i, k := range w.CentralKeys {
+		r.madeKeyType(index(child(at, "central_keys"), i), k)
 	}
 	if len(w.May) == 0 {
 		r.missing(child(at, "may"), "what they may send, such as [ir, p10cr]")
@@ -184,6 +187,13 @@ func (r *reader) keyType(path, s string) {
 	r.fault(path, "%q is no type of key; %s", clip(s), oneOf(s, known))
 }
 
+// madeKeyType checks the name of a type of key that can be made.
+func (r *reader) madeKeyType(path, s string) {
+	if _, ok := alg.KeyTypeAlgorithm(s); !ok {
+		r.fault(path, "keys of type %q cannot be made; %s", clip(s), oneOf(s, slices.Concat(alg.KeyTypes(), alg.EncryptionKeyTypes())))
+	}
+}
+
 func (r *reader) profileNames(path string, out *Rule, profiles []string) {
 	switch {
 	case !out.issues() && r.has(path):
@@ -212,6 +222,7 @@ func (r *reader) uselessKeys(at string, out *Rule) {
 	}
 	useless("subjects", !out.issues(), "none of may brings a certificate")
 	useless("key_types", !out.issues(), "none of may brings a certificate")
+	useless("central_keys", !out.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR), "it is about ir, cr and kur, and none is in may")
 	useless("update", !out.may(cmp.TypeKUR), "kur is not in may")
 	useless("revoke", !out.may(cmp.TypeRR), "rr is not in may")
 	if out.Own && out.Certificate == nil && len(out.Secret) > 0 {

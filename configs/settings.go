@@ -57,6 +57,8 @@ type KeyPair struct {
 type CA struct {
 	KeyPair
 	Protection *KeyPair // protects answers; nil: the CA's own
+	// KeyGeneration signs the private keys that are made here; nil: the CA's own does.
+	KeyGeneration *KeyPair
 }
 
 // Store is where state is kept.
@@ -77,6 +79,8 @@ type Rule struct {
 	Subjects []Subject // one must match; empty: any
 	KeyTypes []string  // names as of package alg; empty: any
 	Own      bool
+	// CentralKeys are the types of keys that are made here; empty: none are.
+	CentralKeys []string
 
 	Approval    bool // a person must say yes
 	RAVerified  bool

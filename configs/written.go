@@ -74,6 +74,10 @@ type writtenCA struct {
 	// A certificate and key of their own for the protection of answers. Left
 	// out, the CA's own protect them.
 	Protection *writtenProtection `yaml:"protection"`
+	// A certificate and key of their own that sign the private keys which rules
+	// let be made here (central_keys); the certificate has the extended key usage
+	// cmKGA. Left out, the CA's own sign them.
+	KeyGeneration *writtenKeyGeneration `yaml:"key_generation"`
 }
 
 // writtenProtection is the certificate and key that protect answers.
@@ -91,6 +95,26 @@ type writtenProtection struct {
 	// Ask for the passphrase of the key on the terminal at each start.
 	PassphrasePrompt bool `yaml:"passphrase_prompt"`
 	// Signature algorithm of answers. Left out, it follows from the key.
+	Signature string `yaml:"signature"`
+}
+
+// writtenKeyGeneration is the certificate and key that sign private keys made
+// here.
+type writtenKeyGeneration struct {
+	// The certificate, PEM or DER; its extended key usage has cmKGA, and its key
+	// usage, if any, has digitalSignature. Required.
+	Certificate string `yaml:"certificate"`
+	// The certificates above it, PEM, where they are not the CA's and its chain.
+	Chain string `yaml:"chain"`
+	// The private key: PKCS#8, encrypted or not. Required.
+	Key string `yaml:"key"`
+	// File whose first line is the passphrase of the key.
+	PassphraseFile string `yaml:"passphrase_file"`
+	// Environment variable that holds the passphrase of the key.
+	PassphraseEnv string `yaml:"passphrase_env"`
+	// Ask for the passphrase of the key on the terminal at each start.
+	PassphrasePrompt bool `yaml:"passphrase_prompt"`
+	// Signature algorithm of key packages. Left out, it follows from the key.
 	Signature string `yaml:"signature"`
 }
 
@@ -123,6 +147,11 @@ type writtenRule struct {
 	// Types of key that may be certified, such as ecdsa-p256 or rsa-3072, out of
 	// those that the profile allows. Left out, the profile alone decides.
 	KeyTypes []string `yaml:"key_types"`
+	// Types of key that the CA makes for those who ask for it by ir, cr or kur
+	// without a key of their own (central key generation), the first where they
+	// name none. They come encrypted by the shared secret, or to the certificate,
+	// that protects the request. Left out, no keys are made.
+	CentralKeys []string `yaml:"central_keys"`
 	// Only for holders of certificates: names of a new certificate must be
 	// those of the certificate that signs, and only it may be updated or revoked.
 	Own bool `yaml:"own"`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 
 func (c *cli) acceptCommand() *cobra.Command {
 	var id identity
-	var session, certOut, chainOut, nextOut string
+	var session, certOut, chainOut, nextOut, keyOut string
 	var require bool
 	cmd := &cobra.Command{
 		Use:   "accept ANSWER.pki --session FILE.session.json",
@@ -26,6 +27,7 @@ func (c *cli) acceptCommand() *cobra.Command {
 
   NAME.crt           the certificate
   NAME.chain.pem     the CA certificates above it
+  NAME.key           the private key, where the CA was asked to make it
   NAME.certConf.pki  a confirmation, where the CA wants one: carry it there
   NAME.pollReq.pki   where the CA is not ready: carry it there later
 
@@ -51,14 +53,20 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 			if err != nil {
 				return usageError{err}
 			}
-			base := strings.TrimSuffix(strings.TrimSuffix(session, ".json"), ".session")
+			base := sessionBase(session)
 			if certOut == "" {
 				certOut = base + ".crt"
 			}
 			if chainOut == "" {
 				chainOut = base + ".chain.pem"
 			}
-			t := &taken{c: c, base: base, session: session, certOut: certOut, chainOut: chainOut, nextOut: nextOut}
+			if keyOut == "" {
+				keyOut = base + ".key"
+			}
+			t := &taken{c: c, base: base, session: session, certOut: certOut, chainOut: chainOut, nextOut: nextOut, keyOut: keyOut}
+			if t.passphrase, err = id.passphrase(); err != nil {
+				return usageError{fmt.Errorf("--passphrase-file: %w", err)}
+			}
 			got, err := t.take(s, answer, cred)
 			if err == nil && require && !got {
 				return errors.New("no certificate was issued")
@@ -72,9 +80,15 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 	f.BoolVar(&id.unprotectedErrors, "unprotected-errors", false, "let an error message without protection end the transaction")
 	f.StringVar(&certOut, "cert-out", "", "`FILE` for the certificate (default NAME.crt)")
 	f.StringVar(&chainOut, "chain-out", "", "`FILE` for the CA certificates (default NAME.chain.pem)")
+	f.StringVar(&keyOut, "key-out", "", "`FILE` for a private key that the CA made (default NAME.key)")
 	f.StringVar(&nextOut, "next-out", "", "`FILE` for the next message (default NAME.certConf.pki or NAME.pollReq.pki)")
 	f.BoolVar(&require, "require", false, "exit 1 where the answer brings no certificate")
 	return c.withJSON(cmd)
+}
+
+// sessionBase is what the names of all files of a session begin with.
+func sessionBase(session string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(session, ".json"), ".session")
 }
 
 // taken writes what an answer brings.
@@ -82,12 +96,15 @@ type taken struct {
 	c                          *cli
 	base, session              string
 	certOut, chainOut, nextOut string
+	keyOut                     string
+	passphrase                 []byte // encrypts keys that the CA made; nil: not
 }
 
 // acceptReport is what --json prints.
 type acceptReport struct {
 	Status       string   `json:"status"` // issued, confirmed, refused (by the CA, or here), waiting, revoked, informed, error
 	Certificates []string `json:"certificates,omitempty"`
+	Keys         []string `json:"keys,omitempty"` // that the CA made
 	Chain        string   `json:"chain,omitempty"`
 	Serials      []string `json:"serials,omitempty"`
 	FailInfo     string   `json:"fail_info,omitempty"`
@@ -226,6 +243,15 @@ func (t *taken) certificate(r *client.Result, i int, rep *acceptReport, say func
 	if err != nil {
 		return false, err
 	}
+	keyPath := ""
+	if cert.Key != nil {
+		// The key first: what else there is can be had again.
+		keyPath = numbered(t.keyOut)
+		if err := t.writeKey(keyPath, cert.Key); err != nil {
+			return false, err
+		}
+		rep.Keys = append(rep.Keys, keyPath)
+	}
 	path := numbered(t.certOut)
 	if err := replaceFile(path, keyfile.MarshalCertificates(cert.Certificate), 0o644); err != nil {
 		return false, err
@@ -245,6 +271,13 @@ func (t *taken) certificate(r *client.Result, i int, rep *acceptReport, say func
 	say("  issuer   %s", pkix.Name(x.RawIssuer))
 	say("  serial   %x", x.SerialNumber)
 	say("  valid    %s to %s", x.NotBefore.Format(time.DateTime), x.NotAfter.Format(time.DateTime))
+	if keyPath != "" {
+		note := ""
+		if t.passphrase == nil {
+			note = "  (not encrypted; --passphrase-file would)"
+		}
+		say("  key      %s%s", keyPath, note)
+	}
 	if rep.Chain != "" {
 		say("  chain    %s", chain)
 	}
@@ -252,6 +285,22 @@ func (t *taken) certificate(r *client.Result, i int, rep *acceptReport, say func
 		say("  changed  %q", m)
 	}
 	return true, nil
+}
+
+// writeKey writes a private key, but not over another one.
+func (t *taken) writeKey(path string, key crypto.PrivateKey) error {
+	if old, err := readBounded(path, keyfile.MaxKeySize); err == nil {
+		have, err := keyfile.ParsePrivateKey(old, t.passphrase)
+		same, ok := key.(interface{ Equal(crypto.PrivateKey) bool })
+		if err != nil || !ok || !same.Equal(have) {
+			return usage("%s exists with another key and is not overwritten: move it away, or say --key-out", path)
+		}
+	}
+	data, err := keyPEM(key, t.passphrase)
+	if err != nil {
+		return err
+	}
+	return replaceFile(path, data, 0o600)
 }
 
 func extension(path string) string {

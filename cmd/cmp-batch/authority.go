@@ -280,6 +280,17 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 		ec.Authority.Signer = signer
 		ec.Authority.SignatureAlgorithm = p.Signature
 	}
+	ec.Authority.KeyGenerator = &cmpcore.KeyGenerator{Certificate: cert, Chain: chain, Signer: signer, SignatureAlgorithm: cfg.CA.Signature}
+	if p := cfg.CA.KeyGeneration; p != nil {
+		cert, chain, signer, err := a.keyPair(*p, "key generation")
+		if err != nil {
+			return nil, err
+		}
+		if len(chain) == 0 {
+			chain = append([][]byte{ec.Authority.Certificate}, ec.Authority.Chain...)
+		}
+		ec.Authority.KeyGenerator = &cmpcore.KeyGenerator{Certificate: cert, Chain: chain, Signer: signer, SignatureAlgorithm: p.Signature}
+	}
 	for name, pc := range cfg.Profiles {
 		if ec.Profiles[name], err = issuance.Compile(pc); err != nil {
 			return nil, err
@@ -312,7 +323,7 @@ func mostRequests(cfg *configs.Config) int {
 
 func engineRule(r *configs.Rule) (cmpcore.Rule, error) {
 	out := cmpcore.Rule{
-		Name: r.Name, May: r.May, Profiles: r.Profiles, Own: r.Own, KeyTypes: r.KeyTypes, Approval: r.Approval,
+		Name: r.Name, May: r.May, Profiles: r.Profiles, Own: r.Own, KeyTypes: r.KeyTypes, CentralKeys: r.CentralKeys, Approval: r.Approval,
 		RAVerified: r.RAVerified, SameKey: r.SameKey, ChangeNames: r.ChangeNames, RevokeAny: r.RevokeAny,
 		Names: matchNames(r.Subjects),
 	}

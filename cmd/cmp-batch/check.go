@@ -115,6 +115,9 @@ func (k *checker) all(ctx context.Context) {
 	if p := k.cfg.CA.Protection; p != nil {
 		caGood = k.keyPair("ca.protection", "CMP protection", *p, false) && caGood
 	}
+	if p := k.cfg.CA.KeyGeneration; p != nil {
+		caGood = k.keyPair("ca.key_generation", "key generation", *p, false) && caGood
+	}
 	stored := k.database(ctx)
 	if stored && k.vault(ctx) {
 		k.secrets(ctx)

@@ -44,7 +44,7 @@ func (k *checker) keyPair(check, what string, p configs.KeyPair, isCA bool) bool
 	if isCA {
 		_, err = issuance.NewIssuer(certs[0], signer, p.Signature)
 	} else {
-		err = fitsProtection(cert, signer, p.Signature)
+		err = fitsPurpose(what, cert, signer, p.Signature)
 	}
 	if err != nil {
 		k.misconfigured(check, "", "%v", err)
@@ -54,16 +54,17 @@ func (k *checker) keyPair(check, what string, p configs.KeyPair, isCA bool) bool
 	return good
 }
 
-func fitsProtection(cert *x509.Certificate, signer crypto.Signer, signature string) error {
+// fitsPurpose checks a certificate and key that sign what is not a certificate.
+func fitsPurpose(what string, cert *x509.Certificate, signer crypto.Signer, signature string) error {
 	pub, err := alg.ParsePublicKey(pkix.SubjectPublicKeyInfo(cert.RawSubjectPublicKeyInfo))
 	if err != nil {
-		return fmt.Errorf("key of the certificate for protection: %w", err)
+		return fmt.Errorf("key of the certificate for %s: %w", what, err)
 	}
 	if p, ok := pub.(interface{ Equal(crypto.PublicKey) bool }); !ok || !p.Equal(signer.Public()) {
-		return errors.New("the key does not belong to the certificate for protection")
+		return fmt.Errorf("the key does not belong to the certificate for %s", what)
 	}
 	if cert.KeyUsage != 0 && cert.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
-		return errors.New("the key usage of the certificate for protection lacks digitalSignature")
+		return fmt.Errorf("the key usage of the certificate for %s lacks digitalSignature", what)
 	}
 	_, err = alg.SignatureFor(signer.Public(), signature)
 	return err

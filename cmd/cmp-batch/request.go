@@ -4,16 +4,20 @@ import (
 	"crypto"
 	"crypto/rand"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/netip"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/client"
 	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/crmf"
 	"cmp-batch/cmpcore/der"
 	"cmp-batch/cmpcore/issuance"
 	"cmp-batch/cmpcore/keyfile"
@@ -34,6 +38,7 @@ type requestFlags struct {
 	profile                  []string
 	implicit                 bool
 	raVerified               bool
+	centralKey               string
 	csr                      string
 	old                      string
 	revoke, issuer, serial   string
@@ -63,7 +68,8 @@ func (c *cli) requestCommand() *cobra.Command {
 
 FILE.pki goes to the CA. FILE.key (a new key, where one is made) and
 FILE.session.json (the memory of the transaction, no secrets) stay here; accept
-takes them with the answer.`,
+takes them with the answer. With --central-key the CA makes the key, and accept
+writes FILE.key.`,
 		Example: `  cmp-batch request ir --out d1.pki --subject CN=device-1 --ref device-1 --secret-file d1.secret
   cmp-batch request kur --out d1-new.pki --cert d1.crt --sign-key d1.key
   cmp-batch request rr --out d1-rr.pki --cert d1.crt --sign-key d1.key --revoke d1.crt --reason superseded
@@ -89,6 +95,7 @@ takes them with the answer.`,
 	fl.StringVar(&f.key, "key", "", "private key `FILE` to certify (default: make a new one)")
 	fl.StringVar(&f.keyOut, "key-out", "", "`FILE` for a new key (default: beside --out, .key)")
 	fl.StringVar(&f.keyType, "key-type", "ecdsa-p256", "`TYPE` of a new key: "+keyTypeHelp)
+	fl.StringVar(&f.centralKey, "central-key", "", "let the CA make the key: its `TYPE` as of --key-type, or any; accept writes it")
 	fl.StringVar(&f.validity, "validity", "", "wanted validity, as 90d or 1y (default: as the CA likes)")
 	fl.StringSliceVar(&f.profile, "profile", nil, "certificate profile of the CA (certProfile)")
 	fl.BoolVar(&f.implicit, "implicit-confirm", false, "ask the CA to do without a confirmation")
@@ -102,7 +109,7 @@ takes them with the answer.`,
 	fl.StringVar(&f.invalidity, "invalidity-date", "", "since when the key is not to be trusted, as 2026-01-31T12:00:00Z")
 	fl.StringSliceVar(&f.infos, "info", nil, "what genm asks: "+strings.Join(client.InfoTypes(), ", "))
 	fl.StringVar(&f.recipient, "recipient", "", "`NAME` of the CA")
-	fl.IntVar(&f.pvno, "pvno", 2, "protocol version, 2 or 3")
+	fl.IntVar(&f.pvno, "pvno", 0, "protocol version, 2 or 3 (default 2, or 3 where something asked for needs it)")
 	fl.BoolVar(&f.pbmac1, "pbmac1", false, "protect with PBMAC1 instead of the older password-based MAC")
 	fl.StringVar(&f.macHash, "mac-hash", "", "hash that derives the MAC's key (default sha256)")
 	fl.StringVar(&f.macHMAC, "mac-hmac", "", "hash of the MAC's HMAC (default sha256)")
@@ -124,6 +131,9 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	}
 	o := client.Options{Kind: kind, PVNO: f.pvno, ImplicitConfirm: f.implicit, CertProfile: f.profile}
 	f.mac = client.MAC{PBMAC1: f.pbmac1, Hash: f.macHash, HMAC: f.macHMAC, Iterations: f.iterations}
+	if err := f.checkCentralKey(kind, &o); err != nil {
+		return usageError{err}
+	}
 	var err error
 	if o.Credentials, err = f.credentials(); err != nil {
 		return usageError{err}
@@ -133,7 +143,7 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 			return usageError{fmt.Errorf("--recipient: %w", err)}
 		}
 	}
-	wantsKey := kind != cmp.TypeRR && kind != cmp.TypeGenM && f.csr == ""
+	wantsKey := kind != cmp.TypeRR && kind != cmp.TypeGenM && f.csr == "" && f.centralKey == ""
 	keyPath := ""
 	var key crypto.Signer
 	if wantsKey {
@@ -155,7 +165,11 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 			}
 		}
 	}
-	if err := refuseExisting(f.out, f.session, keyPath); err != nil {
+	accepted := ""
+	if f.centralKey != "" {
+		accepted = sessionBase(f.session) + ".key" // where accept will put it
+	}
+	if err := refuseExisting(f.out, f.session, keyPath, accepted); err != nil {
 		return err
 	}
 	switch kind {
@@ -221,28 +235,65 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	return nil
 }
 
-func (f *requestFlags) writeKey(path string, key crypto.Signer) error {
+// checkCentralKey refuses what does not go with a key that the CA makes.
+func (f *requestFlags) checkCentralKey(kind cmp.BodyType, o *client.Options) error {
+	if f.centralKey == "" {
+		return nil
+	}
+	if kind != cmp.TypeIR && kind != cmp.TypeCR && kind != cmp.TypeKUR {
+		return errors.New("--central-key is for ir, cr and kur")
+	}
+	if f.key != "" || f.keyOut != "" || f.raVerified {
+		return errors.New("--central-key has the CA make the key: --key, --key-out and --ra-verified do not go with it")
+	}
+	if _, ok := alg.KeyTypeAlgorithm(f.centralKey); !ok && f.centralKey != "any" {
+		return fmt.Errorf("--central-key: %q is no type of key; there are any, %s", f.centralKey,
+			strings.Join(slices.Concat(alg.KeyTypes(), alg.EncryptionKeyTypes()), ", "))
+	}
+	if o.PVNO == 0 {
+		o.PVNO = 3
+	}
+	return nil
+}
+
+func (f *requestFlags) writeKey(path string, key crypto.PrivateKey) error {
 	pass, err := f.passphrase()
 	if err != nil {
 		return usageError{fmt.Errorf("--passphrase-file: %w", err)}
 	}
-	if pass != nil {
-		data, err := keyfile.EncryptPKCS8(rand.Reader, key, pass)
-		if err != nil {
-			return err
-		}
-		return writeNew(path, data, 0o600)
-	}
-	data, err := keyfile.MarshalPKCS8(key)
+	data, err := keyPEM(key, pass)
 	if err != nil {
 		return err
 	}
 	return writeNew(path, data, 0o600)
 }
 
+// keyPEM writes a private key, encrypted where there is a passphrase.
+func keyPEM(key crypto.PrivateKey, pass []byte) ([]byte, error) {
+	if pass != nil {
+		return keyfile.EncryptPKCS8(rand.Reader, key, pass)
+	}
+	return keyfile.MarshalPKCS8(key)
+}
+
 // certificate is the request of ir, cr and kur.
 func (f *requestFlags) certificate(key crypto.Signer) (r client.CertificateRequest, err error) {
 	r.Key = key
+	if f.centralKey != "" {
+		a, _ := alg.KeyTypeAlgorithm(f.centralKey) // zero for any
+		r.CentralKey = &a
+		if bits, ok := strings.CutPrefix(f.centralKey, "rsa-"); ok {
+			n, err := strconv.Atoi(bits)
+			if err != nil {
+				return r, fmt.Errorf("--central-key: %w", err)
+			}
+			c, err := crmf.NewRSAKeyLen(n)
+			if err != nil {
+				return r, fmt.Errorf("--central-key: %w", err)
+			}
+			r.Controls = append(r.Controls, c)
+		}
+	}
 	if f.raVerified {
 		r.POP = client.POPRAVerified
 	}

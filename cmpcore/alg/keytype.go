@@ -1,6 +1,12 @@
 package alg
 
-import "cmp-batch/cmpcore/pkix"
+import (
+	"crypto"
+	"fmt"
+	"io"
+
+	"cmp-batch/cmpcore/pkix"
+)
 
 // KeyTypeAlgorithm gives the AlgorithmIdentifier that the keys of a type carry,
 // as signKeyPairTypes and encKeyPairTypes list them (RFC 9810 sections 5.3.19.2
@@ -13,4 +19,15 @@ func KeyTypeAlgorithm(keyType string) (a pkix.AlgorithmIdentifier, ok bool) {
 		}
 	}
 	return a, false
+}
+
+// GenerateAnyKey makes a key pair of a type that is in [KeyTypes] or in
+// [EncryptionKeyTypes].
+func GenerateAnyKey(rand io.Reader, keyType string) (crypto.PrivateKey, error) {
+	for _, g := range generators {
+		if g.keyType == keyType {
+			return g.generate(rand)
+		}
+	}
+	return nil, fmt.Errorf("key type %.40q: %w", keyType, ErrUnsupported)
 }

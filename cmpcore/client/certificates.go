@@ -25,6 +25,10 @@ func (s *Session) certificates(m *cmp.PKIMessage, b *cmp.CertRepMessage, c *Cred
 	implicit := s.ImplicitConfirm && hasImplicitConfirm(m)
 	others := slices.Concat(b.CAPubs, m.ExtraCerts)
 	pool := newPool(others)
+	keys := keyOpener{c: c, anchors: c.Trust.Anchors, others: m.ExtraCerts, pinned: c.Trust.Signer}
+	if r.Signer == nil {
+		keys.anchors = slices.Concat(keys.anchors, r.CAPubs)
+	}
 	for i := range s.Items {
 		it := &s.Items[i]
 		resp := responses[it]
@@ -34,7 +38,7 @@ func (s *Session) certificates(m *cmp.PKIMessage, b *cmp.CertRepMessage, c *Cred
 		if s.Kind == "p10cr" {
 			it.CertReqID = resp.CertReqID.Int64() // certConf follows the peer
 		}
-		cert, err := it.answer(resp, c, others, implicit)
+		cert, err := it.answer(resp, c, others, &keys, implicit)
 		if err != nil {
 			return fmt.Errorf("certReqId %d: %w", it.CertReqID, err)
 		}
@@ -107,7 +111,7 @@ func (s *Session) match(b *cmp.CertRepMessage) (map[*Item]*cmp.CertResponse, err
 var errNoCertificate = errors.New("the status grants a certificate, but none is there")
 
 // answer reads one response and moves its item.
-func (it *Item) answer(resp *cmp.CertResponse, c *Credentials, others [][]byte, implicit bool) (*Certificate, error) {
+func (it *Item) answer(resp *cmp.CertResponse, c *Credentials, others [][]byte, keys *keyOpener, implicit bool) (*Certificate, error) {
 	out := &Certificate{CertReqID: it.CertReqID, Status: resp.Status, RspInfo: resp.RspInfo}
 	defer func() { out.State = it.State }()
 	var revoked error
@@ -156,6 +160,11 @@ func (it *Item) answer(resp *cmp.CertResponse, c *Credentials, others [][]byte, 
 		var changes []string
 		changes, info, why = it.compare(der, resp.Status.Status, c, others)
 		out.Changes = append(out.Changes, changes...)
+	}
+	if why == nil && it.CentralKey {
+		if out.Key, info, why = keys.open(kp.PrivateKey, der); errors.Is(why, ErrCredentials) {
+			return nil, why
+		}
 	}
 	if why == nil {
 		out.Certificate = der

@@ -152,7 +152,7 @@ func (q *request) certificate(id int, r *CertificateRequest) (*crmf.CertReqMsg, 
 		return nil, err
 	}
 	it := Item{CertReqID: int64(id), AnySubject: r.AnySubject, State: ItemAsked}
-	if r.CentralKey == nil {
+	if it.CentralKey = r.CentralKey != nil; !it.CentralKey {
 		it.PublicKey = Octets(t.PublicKey)
 	}
 	it.Subject = Octets(t.Subject)

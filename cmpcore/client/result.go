@@ -1,6 +1,7 @@
 package client
 
 import (
+	"crypto"
 	"math/big"
 	"time"
 
@@ -61,7 +62,11 @@ type Certificate struct {
 	// Changes lists, for people, what differs from the request.
 	Changes []string
 
-	// PrivateKey is a key made by the CA, encrypted.
+	// Key is the private key, of a type of package alg, where the CA was asked to
+	// make it: decrypted, and held against Certificate and its signature. Keep it
+	// before the session.
+	Key crypto.PrivateKey
+	// PrivateKey is a private key as it came, encrypted.
 	PrivateKey *crmf.EncryptedKey
 	RspInfo    []byte
 }

@@ -87,6 +87,8 @@ type Item struct {
 	SANs       []Octets  `json:"sans,omitempty"`       // GeneralNames
 	AnySubject bool      `json:"any_subject,omitempty"`
 	State      ItemState `json:"state"`
+	// CentralKey tells that the CA was asked to make the key.
+	CentralKey bool `json:"central_key,omitempty"`
 	// Certificate is what came, in the states from ItemIssued on.
 	Certificate []byte `json:"certificate,omitempty"`
 	// FailInfo and Reason are our rejection, in ItemUnfit.

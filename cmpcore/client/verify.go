@@ -119,10 +119,8 @@ func (s *Session) mayAnswer(cert *x509.Certificate, c *Credentials) bool {
 	if cert.BasicConstraintsValid && cert.IsCA {
 		return true
 	}
-	for _, e := range cert.UnknownExtKeyUsage {
-		if o, err := pkix.ParseOID(e.String()); err == nil && (o == pkix.OIDCMCCA || o == pkix.OIDCMCRA) {
-			return true
-		}
+	if hasPurpose(cert, pkix.OIDCMCCA, pkix.OIDCMCRA) {
+		return true
 	}
 	for _, a := range c.Trust.Anchors {
 		if bytes.Equal(a, cert.Raw) {

@@ -146,6 +146,10 @@ func usableWith(pub crypto.PublicKey) (u pkix.KeyUsage) {
 	return u
 }
 
+// AllowsKeyType tells whether the profile accepts keys of a type as alg.KeyType
+// names it.
+func (p *Profile) AllowsKeyType(keyType string) bool { return p.allowsKey(keyType) }
+
 // KeyTypes lists the key types of alg.KeyTypes that the profile accepts.
 func (p *Profile) KeyTypes() []string {
 	var out []string
