@@ -162,6 +162,8 @@ func TestFaults(t *testing.T) {
 		{"subject comma", edit(proLine, proLine+`
     subjects: "CN=x,"`), `cmp-batch.yaml:14:15: rules[0].subjects: there is nothing between two commas, or no pattern at all; write it as CN=sensor-*,O=Example`},
 		{"key type", edit(proLine, proLine+"\n    key_types: [ecdsa-p265]"), `cmp-batch.yaml:14:17: rules[0].key_types[0]: "ecdsa-p265" is no type of key; did you mean ecdsa-p256? One of `},
+		{"key that cannot be made", edit(proLine, proLine+"\n    central_keys: [rsa-1024]"), `cmp-batch.yaml:14:20: rules[0].central_keys[0]: keys of type "rsa-1024" cannot be made; one of ecdsa-p256, `},
+		{"key generation without a key", edit(caLine, caLine[:len(caLine)-1]+", key_generation: {certificate: c}}"), `cmp-batch.yaml:2:66: ca.key_generation.key: it is missing; write key: ca/kga.key`},
 		{"key range", edit(proLine, proLine+"\n    key_types: [rsa-2048+]"), `cmp-batch.yaml:14:17: rules[0].key_types[0]: "rsa-2048+" is a range, which is for profiles; list the sizes here, such as rsa-2048, rsa-3072`},
 		{"approval", edit(proLine, proLine+"\n    approval: yes"), `cmp-batch.yaml:14:15: rules[0].approval: "yes" means nothing here; one of none, required`},
 		{"rule name twice", valid + "  - name: secrets\n    who: {secret: x}\n    may: [genm]\n", `cmp-batch.yaml:14:11: rules[1].name: "secrets" is the name of rules[0] already`},
@@ -242,7 +244,7 @@ channels:
 	want := strings.TrimSpace(`
 cmp-batch.yaml: vault: rules are about shared secrets, and nothing protects these: the CA's key has no passphrase; write vault: {passphrase_file: secrets/vault.pass}
 cmp-batch.yaml:2:1: ca.certificate: it is missing; write certificate: ca/ca.crt
-cmp-batch.yaml:3:3: ca.certificat: there is no such key; did you mean certificate? One of certificate, chain, key, passphrase_file, passphrase_env, passphrase_prompt, signature, protection
+cmp-batch.yaml:3:3: ca.certificat: there is no such key; did you mean certificate? One of certificate, chain, key, passphrase_file, passphrase_env, passphrase_prompt, signature, protection, key_generation
 cmp-batch.yaml:7:32: profiles.device.validity.default: "1j" is not a length of time: its units are not known; write it as 90m, 36h, 397d, 2y or 9999-12-31
 cmp-batch.yaml:7:81: profiles.device.subject.from_request: true or false belongs here, not "maybe"
 cmp-batch.yaml:11:15: rules[0].may[1]: "p10rc" is not a body type; did you mean p10cr? One of ir, cr, p10cr, kur, rr, genm
