@@ -442,6 +442,9 @@ public class Driver {
         if (a.get("unprotected") != null) {
             PKIHeader h = m.getHeader();
             PKIHeaderBuilder plain = new PKIHeaderBuilder(h.getPvno().intValueExact(), h.getSender(), h.getRecipient());
+            if (h.getRecipNonce() != null) {
+                plain.setRecipNonce(h.getRecipNonce());
+            }
             plain.setMessageTime(h.getMessageTime()).setTransactionID(h.getTransactionID()).setSenderNonce(h.getSenderNonce()).setSenderKID(h.getSenderKID());
             m = new PKIMessage(plain.build(), body);
         }
@@ -835,7 +838,7 @@ public class Driver {
         StringBuilder out = new StringBuilder(BODIES[m.getBody().getType()] + " v" + h.getPvno() + " " + verify(m, a.get("secret")));
         String id = Hex.toHexString(h.getTransactionID().getOctets());
         Transaction tx = transactions.get(id);
-        if (tx == null) {
+        if (tx == null || h.getRecipNonce() == null) {
             tx = new Transaction();
             tx.id = h.getTransactionID().getOctets();
             tx.type = m.getBody().getType();
@@ -855,8 +858,19 @@ public class Driver {
             args.put("sender", anchor.getSubject().toString());
         }
         args.put("recipient", X500Name.getInstance(h.getSender().getName()).toString());
-        if (a.get("unprotectedanswer") != null) {
-            args.put("unprotected", "");
+        if (a.get("answersecret") != null) {
+            args.put("secret", a.get("answersecret"));
+        }
+        if (a.get("answersigned") != null) {
+            args.remove("secret");
+            args.put("sign", "ca");
+            args.put("alg", a.must("caalg"));
+        }
+        if (a.get("answertid") != null) {
+            tx.id = random(16);
+        }
+        if (a.get("answernonce") != null) {
+            tx.received = random(16);
         }
         send(args, tx, body);
         return out.toString();
