@@ -27,6 +27,9 @@ type Config struct {
 	// CRLDistributionPoints are URLs under which a genm may ask for our CRL.
 	CRLDistributionPoints []string
 
+	// Encryption is nil where nothing is encrypted to the CA.
+	Encryption *Encryption
+
 	Clock  func() time.Time
 	Random io.Reader
 	// Unseal opens the secret's value. It may be called concurrently.
@@ -38,6 +41,9 @@ type Authority struct {
 	Issuer      *issuance.Issuer
 	Certificate []byte   // DER of the CA certificate
 	Chain       [][]byte // its issuers in order, the root last; empty for a root
+	// RootUpdates are the changes of the root's key that are known, past ones
+	// and one to come.
+	RootUpdates []RootUpdate
 
 	// Protection of our messages; where the certificate is nil, the CA's own
 	// key and certificate serve.
@@ -164,6 +170,16 @@ func (c *Config) check() error {
 	}
 	if c.CRLLifetime <= 0 {
 		fail("CRL lifetime must be positive")
+	}
+	if c.Encryption != nil {
+		if err := c.Encryption.check(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for i := range c.Authority.RootUpdates {
+		if err := c.Authority.RootUpdates[i].check(); err != nil {
+			fail("root update %d: %w", i, err)
+		}
 	}
 	names := map[string]bool{}
 	for i, r := range c.Rules {

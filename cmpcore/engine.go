@@ -96,6 +96,10 @@ func New(cfg Config) (*Engine, error) {
 	if err := e.useKeyGenerator(); err != nil {
 		return nil, err
 	}
+	links := e.links()
+	for _, chain := range []*[][]byte{&e.caChain, &e.protChain, &e.caChainCut, &e.protCut} {
+		*chain = slices.Concat(*chain, links)
+	}
 	e.poolAnchors()
 	return e, nil
 }

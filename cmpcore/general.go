@@ -3,8 +3,8 @@ package cmpcore
 import (
 	"slices"
 
-	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/issuance"
 	"cmp-batch/cmpcore/pkix"
 )
 
@@ -16,6 +16,9 @@ func (x *exchange) general(b *cmp.GenMsg) error {
 	}
 	if x.tx != nil {
 		return refuse(cmp.TransactionIDInUse, "this transactionID has been used already")
+	}
+	if err := checkGeneralInfo(&x.msg.Header); err != nil {
+		return err
 	}
 	rule, err := x.rule(cmp.TypeGenM)
 	if err != nil {
@@ -38,8 +41,11 @@ func (x *exchange) general(b *cmp.GenMsg) error {
 		if slices.ContainsFunc(asked[:i], func(o cmp.InfoTypeAndValue) bool { return o.Type == q.Type }) {
 			return refuse(cmp.BadRequest, "the message asks the same thing twice").because("%s", cmp.InfoName(q.Type))
 		}
-		answer, ok, err := x.inform(rule, q)
+		answer, ok, err := x.inform(q)
 		if err != nil {
+			if f, is := asFailure(err); is {
+				f.rule = rule.Name
+			}
 			return err
 		}
 		if !ok {
@@ -65,16 +71,38 @@ func (x *exchange) general(b *cmp.GenMsg) error {
 var allRelevant = []cmp.InfoTypeAndValue{{Type: cmp.OIDCACerts}, {Type: cmp.OIDSignKeyPairTypes}, {Type: cmp.OIDCurrentCRL}}
 
 // inform answers one question. ok is false for a type that is not served.
-func (x *exchange) inform(rule *Rule, q cmp.InfoTypeAndValue) (a cmp.InfoTypeAndValue, ok bool, err error) {
+func (x *exchange) inform(q cmp.InfoTypeAndValue) (a cmp.InfoTypeAndValue, ok bool, err error) {
 	switch q.Type {
 	case cmp.OIDCACerts:
 		return served(cmp.NewCACerts(x.caChain))
 	case cmp.OIDRootCACert:
-		// No newer root exists: rootCaKeyUpdate without a value (RFC 9483
-		// section 4.3.2).
-		return cmp.InfoTypeAndValue{Type: cmp.OIDRootCAKeyUpdate}, true, nil
+		return x.rootUpdate(q)
+	case cmp.OIDCAKeyUpdateInfo:
+		return x.keyUpdateInfo()
+	case cmp.OIDCAProtEncCert:
+		if x.cfg.Encryption == nil {
+			return cmp.InfoTypeAndValue{Type: cmp.OIDCAProtEncCert}, true, nil
+		}
+		return served(cmp.NewCAProtEncCert(x.cfg.Encryption.Certificate))
+	case cmp.OIDPreferredSymmAlg:
+		if x.cfg.Encryption == nil || x.cfg.Encryption.Algorithm.IsZero() {
+			return a, false, nil
+		}
+		return served(cmp.NewPreferredSymmAlg(x.cfg.Encryption.Algorithm))
+	case cmp.OIDCertReqTemplate:
+		return x.requestTemplate()
+	case cmp.OIDEncKeyPairTypes:
+		types := x.keyAlgorithms((*issuance.Profile).EncryptionKeyTypes)
+		if len(types) == 0 {
+			return a, false, nil
+		}
+		return served(cmp.NewEncKeyPairTypes(types))
+	case cmp.OIDKeyPairParamReq:
+		return x.keyParameters(q)
+	case cmp.OIDSuppLangTags:
+		return language(q)
 	case cmp.OIDSignKeyPairTypes:
-		types := x.signKeyTypes()
+		types := x.keyAlgorithms((*issuance.Profile).KeyTypes)
 		if len(types) == 0 {
 			return a, false, nil // an empty list cannot be written
 		}
@@ -109,41 +137,6 @@ func (x *exchange) inform(rule *Rule, q cmp.InfoTypeAndValue) (a cmp.InfoTypeAnd
 
 func served(a cmp.InfoTypeAndValue, err error) (cmp.InfoTypeAndValue, bool, error) {
 	return a, err == nil, err
-}
-
-// profilesOf lists the profiles that some rule offers to this requester.
-func (x *exchange) profilesOf() []string {
-	var names []string
-	for i := range x.cfg.Rules {
-		r := &x.cfg.Rules[i]
-		if r.issues() && x.matches(i) {
-			for _, p := range r.Profiles {
-				if !slices.Contains(names, p) {
-					names = append(names, p)
-				}
-			}
-		}
-	}
-	return names
-}
-
-// signKeyTypes lists the algorithms of the keys that this requester may have
-// certified.
-func (x *exchange) signKeyTypes() []pkix.AlgorithmIdentifier {
-	var out []pkix.AlgorithmIdentifier
-	add := func(a pkix.AlgorithmIdentifier) {
-		if !slices.ContainsFunc(out, a.Equal) {
-			out = append(out, a)
-		}
-	}
-	for _, name := range x.profilesOf() {
-		for _, kt := range x.cfg.Profiles[name].KeyTypes() {
-			if a, ok := alg.KeyTypeAlgorithm(kt); ok {
-				add(a)
-			}
-		}
-	}
-	return out
 }
 
 // newerCRLs answers crlStatusList by crls: our CRL where the one that the

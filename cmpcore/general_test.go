@@ -36,7 +36,7 @@ func TestGenmIsAnsweredInOrderAndTheUnknownAtTheEnd(t *testing.T) {
 	b := newBed(t)
 	b.makeCRL()
 	strange := pkix.MustOID("1.2.3.4")
-	r := b.talk(b.device("dev-1")).say(genm(question(cmp.OIDCurrentCRL), question(strange), question(cmp.OIDCACerts), question(cmp.OIDKeyPairParamReq)))
+	r := b.talk(b.device("dev-1")).say(genm(question(cmp.OIDCurrentCRL), question(strange), question(cmp.OIDCACerts), question(cmp.OIDRevPassphrase)))
 	var types []string
 	for _, i := range r.infos() {
 		types = append(types, cmp.InfoName(i.Type))
@@ -45,7 +45,7 @@ func TestGenmIsAnsweredInOrderAndTheUnknownAtTheEnd(t *testing.T) {
 		t.Fatalf("answers %q", types)
 	}
 	oids, err := r.infos()[2].UnsupportedOIDs()
-	if err != nil || !slices.Equal(oids, []pkix.OID{strange, cmp.OIDKeyPairParamReq}) {
+	if err != nil || !slices.Equal(oids, []pkix.OID{strange, cmp.OIDRevPassphrase}) {
 		t.Errorf("%v %v", oids, err)
 	}
 	if b.store.transactionOf(r.id) != nil {

@@ -126,7 +126,15 @@ func (r *reply) checkProtection(req *cmp.PKIMessage, us *holder, bad func(string
 	default:
 		bad("no protection")
 	}
-	// extraCerts lead to the root, each certificate signed by the next.
+	// extraCerts lead to the root, each certificate signed by the next; what links
+	// roots comes after it.
+	all := certs
+	for len(certs) > 0 && slices.ContainsFunc(r.cfg.Authority.RootUpdates, func(u cmpcore.RootUpdate) bool {
+		last := certs[len(certs)-1]
+		return bytes.Equal(last, u.NewWithOld) || bytes.Equal(last, u.OldWithNew)
+	}) {
+		certs = certs[:len(certs)-1]
+	}
 	for i, der := range certs {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
@@ -144,7 +152,7 @@ func (r *reply) checkProtection(req *cmp.PKIMessage, us *holder, bad func(string
 			bad("the chain of extraCerts ends at %s", c.Subject)
 		}
 	}
-	if len(certs) == 0 {
+	if len(all) == 0 {
 		bad("no extraCerts")
 	}
 }

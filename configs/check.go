@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cmp-batch/cmpcore/alg"
+	"cmp-batch/cmpcore/cms"
 	"cmp-batch/cmpcore/der"
 	"cmp-batch/cmpcore/issuance"
 )
@@ -77,6 +78,22 @@ func (r *reader) ca(w writtenCA, dir string) CA {
 	if w.KeyGeneration != nil {
 		p := r.keyPair("ca.key_generation", "ca/kga", writtenProtection(*w.KeyGeneration), dir)
 		ca.KeyGeneration = &p
+	}
+	if e := w.Encryption; e != nil {
+		ca.Encryption = &Encryption{Cipher: e.Cipher, KeyPair: r.keyPair("ca.encryption", "ca/encryption", writtenProtection{
+			Certificate: e.Certificate, Chain: e.Chain, Key: e.Key,
+			PassphraseFile: e.PassphraseFile, PassphraseEnv: e.PassphraseEnv, PassphrasePrompt: e.PassphrasePrompt,
+		}, dir)}
+		r.word("ca.encryption.cipher", e.Cipher, cms.CipherNames()...)
+	}
+	for i, u := range w.RootUpdates {
+		at := index("ca.root_updates", i)
+		ca.RootUpdates = append(ca.RootUpdates, RootUpdate{
+			Old:        r.path(dir, child(at, "old"), u.Old, "old: ca/ca.crt"),
+			New:        r.path(dir, child(at, "new"), u.New, "new: ca/ca-2.crt"),
+			NewWithOld: r.path(dir, child(at, "new_with_old"), u.NewWithOld, ""),
+			OldWithNew: r.path(dir, child(at, "old_with_new"), u.OldWithNew, ""),
+		})
 	}
 	return ca
 }

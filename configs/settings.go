@@ -59,7 +59,19 @@ type CA struct {
 	Protection *KeyPair // protects answers; nil: the CA's own
 	// KeyGeneration signs the private keys that are made here; nil: the CA's own does.
 	KeyGeneration *KeyPair
+	Encryption    *Encryption // nil: nothing is encrypted to the CA
+	RootUpdates   []RootUpdate
 }
+
+// Encryption is what requesters encrypt to and with.
+type Encryption struct {
+	KeyPair        // without Signature
+	Cipher  string // as cms.CipherNames has it
+}
+
+// RootUpdate is one change of a root's key, as files; NewWithOld and OldWithNew
+// are empty where there is none.
+type RootUpdate struct{ Old, New, NewWithOld, OldWithNew string }
 
 // Store is where state is kept.
 type Store struct {

@@ -78,6 +78,47 @@ type writtenCA struct {
 	// let be made here (central_keys); the certificate has the extended key usage
 	// cmKGA. Left out, the CA's own sign them.
 	KeyGeneration *writtenKeyGeneration `yaml:"key_generation"`
+	// A certificate and key to which requesters encrypt what only the CA may
+	// read. Left out, nothing is encrypted to the CA.
+	Encryption *writtenEncryption `yaml:"encryption"`
+	// Changes of the root's key, past ones and one to come, so that requesters
+	// may learn of them (caKeyUpdateInfo, rootCaCert)..
+	RootUpdates []writtenRootUpdate `yaml:"root_updates"`
+}
+
+// writtenEncryption is the certificate and key to which requesters encrypt.
+type writtenEncryption struct {
+	// The certificate, PEM or DER, for an RSA, EC, X25519, X448 or ML-KEM key.
+	// Its key usage, if any, has keyEncipherment or, for EC, X25519 and X448,
+	// keyAgreement. Required.
+	Certificate string `yaml:"certificate"`
+	// The certificates above it, PEM, where they are not the CA's and its chain.
+	Chain string `yaml:"chain"`
+	// The private key: PKCS#8, encrypted or not. Required.
+	Key string `yaml:"key"`
+	// File whose first line is the passphrase of the key.
+	PassphraseFile string `yaml:"passphrase_file"`
+	// Environment variable that holds the passphrase of the key.
+	PassphraseEnv string `yaml:"passphrase_env"`
+	// Ask for the passphrase of the key on the terminal at each start.
+	PassphrasePrompt bool `yaml:"passphrase_prompt"`
+	// What requesters are told to encrypt with (preferredSymmAlg): aes256-cbc,
+	// aes192-cbc, aes128-cbc, aes256-gcm, aes192-gcm or aes128-gcm.
+	Cipher string `yaml:"cipher"`
+}
+
+func (e *writtenEncryption) defaults() { e.Cipher = "aes256-cbc" }
+
+// writtenRootUpdate is one change of a root's key (RFC 9810 section 4.4).
+type writtenRootUpdate struct {
+	// The self-signed certificate before it, PEM or DER. Required.
+	Old string `yaml:"old"`
+	// The self-signed certificate after it. Required.
+	New string `yaml:"new"`
+	// The new key in a certificate by the old one.
+	NewWithOld string `yaml:"new_with_old"`
+	// The old key in a certificate by the new one.
+	OldWithNew string `yaml:"old_with_new"`
 }
 
 // writtenProtection is the certificate and key that protect answers.

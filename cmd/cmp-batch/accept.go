@@ -31,6 +31,11 @@ func (c *cli) acceptCommand() *cobra.Command {
   NAME.certConf.pki  a confirmation, where the CA wants one: carry it there
   NAME.pollReq.pki   where the CA is not ready: carry it there later
 
+Of the answers to genm, certificates and CRLs become files too:
+NAME.cacerts.pem, NAME.crl, NAME.encryption.crt, and NAME.new-root.pem with
+NAME.new-with-old.pem and NAME.old-with-new.pem. A new root is yours to trust:
+its link NAME.new-with-old.pem verifies under the old one.
+
 NAME is that of the session file. An answer that is not what it should be
 (wrong protection, wrong transaction, another key) changes nothing: exit 1. A
 refusal by the CA is an answer, exit 0, unless --require is given.`,
@@ -112,8 +117,11 @@ type acceptReport struct {
 	CheckAfter   int64    `json:"check_after,omitempty"` // seconds
 	Next         string   `json:"next,omitempty"`
 	NextKind     string   `json:"next_kind,omitempty"`
-	Infos        []string `json:"infos,omitempty"`
-	Done         bool     `json:"done"`
+	Infos        []string `json:"infos,omitempty"` // types of a genp
+	Files        []string `json:"files,omitempty"` // what a genp brought
+	// Answers are those of a genp that are no files, by type, in words.
+	Answers map[string]string `json:"answers,omitempty"`
+	Done    bool              `json:"done"`
 }
 
 func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) (got bool, err error) {
@@ -165,15 +173,26 @@ func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) 
 	}
 	for _, info := range r.Infos {
 		rep.Status = "informed"
-		file, err := t.info(info)
+		files, err := t.info(info)
 		if err != nil {
 			return got, err
 		}
-		rep.Infos = append(rep.Infos, cmp.InfoName(info.Type))
-		if file != "" {
-			say("%s: %s", cmp.InfoName(info.Type), file)
-		} else {
-			say("%s: %s", cmp.InfoName(info.Type), describeInfo(info))
+		name := cmp.InfoName(info.Type)
+		rep.Infos = append(rep.Infos, name)
+		for _, f := range files {
+			say("%s: %s", name, f)
+			rep.Files = append(rep.Files, f)
+		}
+		if len(files) == 0 {
+			text, err := describeInfo(info)
+			if err != nil {
+				return got, err
+			}
+			say("%s: %s", name, text)
+			if rep.Answers == nil {
+				rep.Answers = map[string]string{}
+			}
+			rep.Answers[name] = text
 		}
 	}
 	if r.Waiting != nil {
@@ -308,64 +327,4 @@ func extension(path string) string {
 		return path[i:]
 	}
 	return ""
-}
-
-// info writes the certificates and CRLs of a genp to files.
-func (t *taken) info(i cmp.InfoTypeAndValue) (string, error) {
-	if i.Value == nil {
-		return "", nil
-	}
-	switch i.Type {
-	case cmp.OIDCACerts:
-		certs, err := i.CACerts()
-		if err != nil {
-			return "", err
-		}
-		path := t.base + ".cacerts.pem"
-		return path, replaceFile(path, keyfile.MarshalCertificates(certs...), 0o644)
-	case cmp.OIDCurrentCRL:
-		crl, err := i.CurrentCRL()
-		if err != nil {
-			return "", err
-		}
-		path := t.base + ".crl"
-		return path, replaceFile(path, crl, 0o644)
-	case cmp.OIDCRLs:
-		crls, err := i.CRLs()
-		if err != nil || len(crls) == 0 {
-			return "", err
-		}
-		path := t.base + ".crl"
-		return path, replaceFile(path, crls[0], 0o644)
-	}
-	return "", nil
-}
-
-func describeInfo(i cmp.InfoTypeAndValue) string {
-	switch i.Type {
-	case cmp.OIDCertProfile:
-		if names, err := i.CertProfile(); err == nil {
-			return fmt.Sprintf("%q", names)
-		}
-	case cmp.OIDConfirmWaitTime:
-		if at, err := i.ConfirmWaitTime(); err == nil {
-			return at.Format(time.DateTime)
-		}
-	case cmp.OIDSignKeyPairTypes:
-		if algs, err := i.SignKeyPairTypes(); err == nil {
-			return fmt.Sprintf("%d algorithms", len(algs))
-		}
-	case cmp.OIDUnsupportedOIDs:
-		if oids, err := i.UnsupportedOIDs(); err == nil {
-			var names []string
-			for _, o := range oids {
-				names = append(names, cmp.InfoName(o))
-			}
-			return strings.Join(names, ", ")
-		}
-	}
-	if i.Value == nil {
-		return "(nothing)"
-	}
-	return hex.EncodeToString(i.Value[:min(len(i.Value), 64)])
 }

@@ -291,6 +291,12 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 		}
 		ec.Authority.KeyGenerator = &cmpcore.KeyGenerator{Certificate: cert, Chain: chain, Signer: signer, SignatureAlgorithm: p.Signature}
 	}
+	if ec.Encryption, err = a.encryption(); err != nil {
+		return nil, err
+	}
+	if ec.Authority.RootUpdates, err = rootUpdates(cfg); err != nil {
+		return nil, err
+	}
 	for name, pc := range cfg.Profiles {
 		if ec.Profiles[name], err = issuance.Compile(pc); err != nil {
 			return nil, err

@@ -118,6 +118,9 @@ func (k *checker) all(ctx context.Context) {
 	if p := k.cfg.CA.KeyGeneration; p != nil {
 		caGood = k.keyPair("ca.key_generation", "key generation", *p, false) && caGood
 	}
+	if e := k.cfg.CA.Encryption; e != nil {
+		caGood = k.encryption(e.Certificate) && caGood
+	}
 	stored := k.database(ctx)
 	if stored && k.vault(ctx) {
 		k.secrets(ctx)

@@ -54,6 +54,21 @@ func (k *checker) keyPair(check, what string, p configs.KeyPair, isCA bool) bool
 	return good
 }
 
+// encryption checks what requesters encrypt to, and that it can be opened.
+func (k *checker) encryption(path string) bool {
+	e, err := k.a.encryption()
+	if err != nil {
+		k.misconfigured("ca.encryption", "", "%v", err)
+		return false
+	}
+	cert, err := x509.ParseCertificate(e.Certificate)
+	if err != nil {
+		k.misconfigured("ca.encryption.certificate", "", "%s: %v", path, err)
+		return false
+	}
+	return k.validity("ca.encryption.certificate", cert)
+}
+
 // fitsPurpose checks a certificate and key that sign what is not a certificate.
 func fitsPurpose(what string, cert *x509.Certificate, signer crypto.Signer, signature string) error {
 	pub, err := alg.ParsePublicKey(pkix.SubjectPublicKeyInfo(cert.RawSubjectPublicKeyInfo))

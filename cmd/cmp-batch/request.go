@@ -64,7 +64,7 @@ func (c *cli) requestCommand() *cobra.Command {
   ir, cr, p10cr   a certificate for a new key, or for that of --key
   kur             a new certificate in place of that of --cert (or --old)
   rr              revocation of --revoke FILE, or of --issuer and --serial
-  genm            a question: --info caCerts,currentCRL,...
+  genm            a question: --info caCerts,currentCRL,rootCaCert=old-root.crt,...
 
 FILE.pki goes to the CA. FILE.key (a new key, where one is made) and
 FILE.session.json (the memory of the transaction, no secrets) stay here; accept
@@ -107,7 +107,8 @@ writes FILE.key.`,
 	fl.StringVar(&f.serial, "serial", "", "its serial number, `HEX`")
 	fl.StringVar(&f.reason, "reason", "", "why: keyCompromise, superseded, cessationOfOperation, certificateHold, removeFromCRL, ...")
 	fl.StringVar(&f.invalidity, "invalidity-date", "", "since when the key is not to be trusted, as 2026-01-31T12:00:00Z")
-	fl.StringSliceVar(&f.infos, "info", nil, "what genm asks: "+strings.Join(client.InfoTypes(), ", "))
+	fl.StringSliceVar(&f.infos, "info", nil, "what genm asks: "+strings.Join(client.InfoTypes(), ", ")+
+		"; with a value: rootCaCert=FILE, crlStatusList=FILE (a CRL or a CA certificate), keyPairParamReq=KEY-TYPE, suppLangTags=de:en")
 	fl.StringVar(&f.recipient, "recipient", "", "`NAME` of the CA")
 	fl.IntVar(&f.pvno, "pvno", 0, "protocol version, 2 or 3 (default 2, or 3 where something asked for needs it)")
 	fl.BoolVar(&f.pbmac1, "pbmac1", false, "protect with PBMAC1 instead of the older password-based MAC")
@@ -181,11 +182,11 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 		o.Revocations = []client.Revocation{r}
 	case cmp.TypeGenM:
 		for _, name := range f.infos {
-			t, err := client.InfoType(name)
+			q, err := infoQuestion(name)
 			if err != nil {
 				return usageError{fmt.Errorf("--info: %w", err)}
 			}
-			o.Infos = append(o.Infos, cmp.InfoTypeAndValue{Type: t})
+			o.Infos = append(o.Infos, q)
 		}
 		if len(o.Infos) == 0 {
 			return usage("--info says what to ask")

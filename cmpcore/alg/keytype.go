@@ -31,3 +31,13 @@ func GenerateAnyKey(rand io.Reader, keyType string) (crypto.PrivateKey, error) {
 	}
 	return nil, fmt.Errorf("key type %.40q: %w", keyType, ErrUnsupported)
 }
+
+// KeyTypeUses tells what the keys of a type can do; 0 for a type that is
+// neither in [KeyTypes] nor in [EncryptionKeyTypes].
+func KeyTypeUses(keyType string) Use {
+	a, ok := KeyTypeAlgorithm(keyType)
+	if !ok {
+		return 0
+	}
+	return keyByOID[a.OID].use
+}

@@ -57,3 +57,7 @@ func (n *node) drop(keys ...string) {
 // Escape writes text of any origin on one line: what does not print, or turns
 // the direction of writing, is escaped.
 func Escape(s string) string { return clean(s) }
+
+// Name is a word for the identifier of an algorithm, a control or an
+// extension, or its dotted form.
+func Name(o pkix.OID) string { return oidName(o) }

@@ -41,6 +41,17 @@ func CipherNames() []string {
 	return names
 }
 
+// CipherAlgorithm gives the identifier of one of [CipherNames], without the
+// parameters that each use has anew, as preferredSymmAlg names it.
+func CipherAlgorithm(name string) (pkix.AlgorithmIdentifier, error) {
+	for _, c := range contentCiphers {
+		if c.name == name {
+			return pkix.AlgorithmIdentifier{OID: c.oid}, nil
+		}
+	}
+	return pkix.AlgorithmIdentifier{}, unsupported("content cipher %.40q", name)
+}
+
 func cipherByName(name string, gcm bool) (*contentCipher, error) {
 	i := slices.IndexFunc(contentCiphers, func(c *contentCipher) bool {
 		return c.gcm == gcm && (name == "" || c.name == name)

@@ -128,11 +128,15 @@ const (
 // usableWith gives the key usages that the type of key can serve at all (RFC
 // 4055 section 1.2 and RFC 3279, RFC 5480 with RFC 8813, RFC 8410 section 5, RFC
 // 9881, RFC 9909 and RFC 9935). A type that is not known here can serve all.
-func usableWith(pub crypto.PublicKey) (u pkix.KeyUsage) {
+func usableWith(pub crypto.PublicKey) pkix.KeyUsage {
 	uses := alg.Uses(pub)
 	if uses == 0 {
 		return useSign | useEncipher | useAgree
 	}
+	return usagesOf(uses)
+}
+
+func usagesOf(uses alg.Use) (u pkix.KeyUsage) {
 	for _, x := range []struct {
 		use   alg.Use
 		usage pkix.KeyUsage

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"cmp-batch/cmpcore"
+	"cmp-batch/cmpcore/cms"
+	"cmp-batch/cmpcore/keyfile"
+	"cmp-batch/configs"
+)
+
+// rootUpdates reads the files of ca.root_updates.
+func rootUpdates(cfg *configs.Config) (out []cmpcore.RootUpdate, err error) {
+	for i, w := range cfg.CA.RootUpdates {
+		var u cmpcore.RootUpdate
+		for _, f := range []struct {
+			key, path string
+			to        *[]byte
+		}{
+			{"old", w.Old, &u.Old}, {"new", w.New, &u.New}, {"new_with_old", w.NewWithOld, &u.NewWithOld}, {"old_with_new", w.OldWithNew, &u.OldWithNew},
+		} {
+			if f.path == "" {
+				continue
+			}
+			certs, err := readCertificates(f.path)
+			if err != nil {
+				return nil, fmt.Errorf("ca.root_updates[%d].%s: %w", i, f.key, err)
+			}
+			*f.to = certs[0]
+		}
+		out = append(out, u)
+	}
+	return out, nil
+}
+
+// encryption opens the certificate and key of ca.encryption.
+func (a *authority) encryption() (*cmpcore.Encryption, error) {
+	e := a.cfg.CA.Encryption
+	if e == nil {
+		return nil, nil
+	}
+	certs, err := readCertificates(e.Certificate)
+	if err != nil {
+		return nil, fmt.Errorf("CA encryption: %w", err)
+	}
+	out := &cmpcore.Encryption{Certificate: certs[0], Chain: certs[1:]}
+	if e.Chain != "" {
+		more, err := readCertificates(e.Chain)
+		if err != nil {
+			return nil, fmt.Errorf("chain of CA encryption: %w", err)
+		}
+		out.Chain = append(out.Chain, more...)
+	}
+	if out.Chain, err = orderChain(out.Certificate, out.Chain); err != nil {
+		return nil, fmt.Errorf("chain of CA encryption: %w", err)
+	}
+	data, err := os.ReadFile(e.Key)
+	if err != nil {
+		return nil, fmt.Errorf("key of CA encryption: %w", err)
+	}
+	pass, err := a.passphrase(e.Passphrase, "the key of CA encryption")
+	if err != nil {
+		return nil, err
+	}
+	if out.Key, err = keyfile.ParsePrivateKey(data, pass); err != nil {
+		return nil, fmt.Errorf("key of CA encryption, %s: %w", e.Key, err)
+	}
+	if out.Algorithm, err = cms.CipherAlgorithm(e.Cipher); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
