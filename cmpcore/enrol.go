@@ -46,6 +46,9 @@ func (x *exchange) enrol() error {
 	if err := checkGeneralInfo(&x.msg.Header); err != nil {
 		return err
 	}
+	if err := checkOneOriginal(&x.msg.Header); err != nil {
+		return err
+	}
 	rule, err := x.rule(x.msg.Body.Type())
 	if err != nil {
 		return err
@@ -424,9 +427,10 @@ func ownSAN(cert *x509.Certificate) []byte {
 	return nil
 }
 
-// chooseProfile: certProfile of generalInfo has one name for all requests or
-// one for each (RFC 9810 section 5.1.1.4); without it an update keeps the old
-// profile, and everything else takes the rule's first.
+// chooseProfile: the names of certProfile belong to the requests in their
+// order; an empty one, and one that is not there, says nothing (RFC 9810
+// section 5.1.1.4). Without a name an update keeps the old profile, and
+// everything else takes the rule's first.
 func (x *exchange) chooseProfile(rule *Rule, orig *cmp.PKIMessage, it *certItem, old *Certificate) (string, error) {
 	var names []string
 	if info, ok := cmp.FindInfo(orig.Header.GeneralInfo, cmp.OIDCertProfile); ok {
@@ -435,24 +439,23 @@ func (x *exchange) chooseProfile(rule *Rule, orig *cmp.PKIMessage, it *certItem,
 			return "", refuse(cmp.BadDataFormat, "certProfile could not be read").because("%v", err)
 		}
 	}
-	if len(names) == 0 {
-		if old != nil && slices.Contains(rule.Profiles, old.Profile) {
-			return old.Profile, nil
-		}
-		return rule.Profiles[0], nil
-	}
-	name := names[0]
-	if b, ok := orig.Body.(*cmp.CertReqMessages); ok && len(names) > 1 {
-		if len(names) != len(b.Requests) || x.policy.Lightweight {
-			return "", refuse(cmp.BadRequest, "certProfile must have one name, or one for each request")
-		}
-		for i := range b.Requests {
+	name := ""
+	if b, ok := orig.Body.(*cmp.CertReqMessages); !ok && len(names) > 1 || ok && len(names) > len(b.Requests) {
+		return "", refuse(cmp.BadRequest, "certProfile has more names than the message has requests")
+	} else if !ok && len(names) == 1 {
+		name = names[0]
+	} else {
+		for i := range names {
 			if &b.Requests[i] == it.req {
 				name = names[i]
 			}
 		}
-	} else if len(names) > 1 {
-		return "", refuse(cmp.BadRequest, "certProfile must have one name")
+	}
+	if name == "" {
+		if old != nil && slices.Contains(rule.Profiles, old.Profile) {
+			return old.Profile, nil
+		}
+		return rule.Profiles[0], nil
 	}
 	if !slices.Contains(rule.Profiles, name) {
 		return "", refuse(cmp.UnacceptedPolicy, "this certProfile is not offered to this requester").because("%.64q under rule %s", name, rule.Name)

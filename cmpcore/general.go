@@ -52,7 +52,9 @@ func (x *exchange) general(b *cmp.GenMsg) error {
 			unknown = append(unknown, q.Type)
 			continue
 		}
-		rep.Infos = append(rep.Infos, answer)
+		if answer.Value != nil || len(b.Infos) > 0 {
+			rep.Infos = append(rep.Infos, answer)
+		}
 	}
 	if len(unknown) > 0 && len(b.Infos) > 0 {
 		info, err := cmp.NewUnsupportedOIDs(unknown)
@@ -67,8 +69,11 @@ func (x *exchange) general(b *cmp.GenMsg) error {
 }
 
 // allRelevant is what an empty genm asks: "all relevant information" (RFC 9810
-// appendix D.5).
-var allRelevant = []cmp.InfoTypeAndValue{{Type: cmp.OIDCACerts}, {Type: cmp.OIDSignKeyPairTypes}, {Type: cmp.OIDCurrentCRL}}
+// appendix D.5). Of these, the answer has what there is.
+var allRelevant = []cmp.InfoTypeAndValue{
+	{Type: cmp.OIDCACerts}, {Type: cmp.OIDCAProtEncCert}, {Type: cmp.OIDSignKeyPairTypes}, {Type: cmp.OIDEncKeyPairTypes},
+	{Type: cmp.OIDPreferredSymmAlg}, {Type: cmp.OIDCurrentCRL},
+}
 
 // inform answers one question. ok is false for a type that is not served.
 func (x *exchange) inform(q cmp.InfoTypeAndValue) (a cmp.InfoTypeAndValue, ok bool, err error) {

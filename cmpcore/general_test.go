@@ -144,15 +144,32 @@ func TestGenmNeedsARule(t *testing.T) {
 // RFC 9810 appendix D.5; RFC 9483 section 4.3 wants one question.
 func TestAnEmptyGenmAsksForAllThatIsRelevant(t *testing.T) {
 	few := withPolicy(func(p *cmpcore.Policy) { p.MaxRequests = 1 })
-	for ref, want := range map[string][]string{"dev-1": {"caCerts", "signKeyPairTypes", "currentCRL"}, "ask-1": {"caCerts", "currentCRL"}} {
-		b := newBed(t, few)
-		var types []string
-		for _, i := range b.talk(b.device(ref)).say(genm()).infos() {
-			types = append(types, cmp.InfoName(i.Type))
-		}
-		if !slices.Equal(types, want) {
-			t.Errorf("%s gets %q", ref, types)
-		}
+	for name, c := range map[string]struct {
+		ref    string
+		option option
+		crl    bool
+		want   []string
+	}{
+		"all":                              {"dev-1", withEncryption, true, []string{"caCerts", "caProtEncCert", "signKeyPairTypes", "encKeyPairTypes", "preferredSymmAlg", "currentCRL"}},
+		"neither encryption nor a CRL yet": {"dev-1", func(*bed) {}, false, []string{"caCerts", "signKeyPairTypes", "encKeyPairTypes"}},
+		"who may have nothing issued":      {"ask-1", func(*bed) {}, true, []string{"caCerts", "currentCRL"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, few, c.option)
+			if c.crl {
+				b.makeCRL()
+			}
+			var types []string
+			for _, i := range b.talk(b.device(c.ref)).say(genm()).infos() {
+				types = append(types, cmp.InfoName(i.Type))
+				if i.Value == nil {
+					t.Errorf("%s without a value", cmp.InfoName(i.Type))
+				}
+			}
+			if !slices.Equal(types, c.want) {
+				t.Errorf("%s gets %q", c.ref, types)
+			}
+		})
 	}
 	b := newBed(t, lightweight)
 	b.talk(b.device("dev-1")).say(genm()).refused(cmp.BadRequest)

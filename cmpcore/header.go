@@ -86,6 +86,17 @@ func checkGeneralInfo(h *cmp.PKIHeader) error {
 	return nil
 }
 
+// checkOneOriginal reads origPKIMessage: only the header of a nested message
+// may have the originals of several messages (RFC 9810 section 5.1.1.3).
+func checkOneOriginal(h *cmp.PKIHeader) error {
+	if i, ok := cmp.FindInfo(h.GeneralInfo, cmp.OIDOrigPKIMessage); ok {
+		if list, err := i.OrigPKIMessage(cmp.Limits{}); err != nil || len(list) != 1 {
+			return refuse(cmp.BadDataFormat, "origPKIMessage must have exactly one message")
+		}
+	}
+	return nil
+}
+
 // checkFirstNonce: a first message answers nothing.
 func (x *exchange) checkFirstNonce() error {
 	if x.policy.Lightweight && len(x.msg.Header.RecipNonce) != 0 && !x.policy.tolerates("first-recip-nonce") {

@@ -46,6 +46,9 @@ func TestTheHeaderIsCheckedBeforeAnythingElse(t *testing.T) {
 		"a malformed confirmWaitTime is not passed over":   {info("1.3.6.1.5.5.7.4.14", pkix.Null), cmp.BadDataFormat},
 		"certProfile must be a list of names":              {info("1.3.6.1.5.5.7.4.21", pkix.Null), cmp.BadDataFormat},
 		"certProfile must have a name":                     {info("1.3.6.1.5.5.7.4.21", []byte{0x30, 0}), cmp.BadDataFormat},
+		"origPKIMessage has one message":                   {original(t, 1), 0},
+		"origPKIMessage must not have two":                 {original(t, 2), cmp.BadDataFormat},
+		"origPKIMessage must have a message":               {info("1.3.6.1.5.5.7.4.15", element(0x30, element(0x30))), cmp.BadDataFormat},
 		"freeText is passed over":                          {func(m *message) { m.FreeText = []string{"grüße"} }, 0},
 		"the reference of a secret in sender may be empty": {func(m *message) { m.Sender = pkix.NewDirectoryName(dn(t, "CN=dev-1,O=x")) }, 0},
 	} {
@@ -66,6 +69,15 @@ func info(oid string, value []byte) edit {
 	return func(m *message) {
 		m.GeneralInfo = append(m.GeneralInfo, cmp.InfoTypeAndValue{Type: pkix.MustOID(oid), Value: value})
 	}
+}
+
+// original adds origPKIMessage with n messages of another device.
+func original(t *testing.T, n int) edit {
+	t.Helper()
+	b := newBed(t)
+	k := b.talk(b.device("dev-2"))
+	der := k.message(k.one(cmp.TypeIR, "CN=device 1", "p256 a"))
+	return info("1.3.6.1.5.5.7.4.15", element(0x30, bytes.Repeat(der, n)))
 }
 
 func TestMessageTimeIsHeldAgainstTheWindow(t *testing.T) {

@@ -76,20 +76,37 @@ func TestTheNumberOfRequestsIsLimited(t *testing.T) {
 }
 
 func TestEachRequestMayHaveAProfileOfItsOwn(t *testing.T) {
+	// default is the first, and strict has only P-256.
+	wants := []want{{id: 0, subject: "CN=a", key: "p384 a"}, {id: 1, subject: "CN=b", key: "p384 b"}, {id: 2, subject: "CN=c", key: "p384 c"}}
+	for name, c := range map[string]struct {
+		profiles []string
+		fail     [3]cmp.PKIFailureInfo
+	}{
+		"one for each":               {[]string{"default", "strict", "default"}, [3]cmp.PKIFailureInfo{0, cmp.BadAlg, 0}},
+		"an empty name is none":      {[]string{"strict", "", "strict"}, [3]cmp.PKIFailureInfo{cmp.BadAlg, 0, cmp.BadAlg}},
+		"those at the end have none": {[]string{"strict"}, [3]cmp.PKIFailureInfo{cmp.BadAlg, 0, 0}},
+		"the last has none":          {[]string{"default", "strict"}, [3]cmp.PKIFailureInfo{0, cmp.BadAlg, 0}},
+		"one of them is not offered": {[]string{"", "secret"}, [3]cmp.PKIFailureInfo{0, cmp.UnacceptedPolicy, 0}},
+		"more names than requests":   {[]string{"", "", "", ""}, [3]cmp.PKIFailureInfo{cmp.BadRequest, cmp.BadRequest, cmp.BadRequest}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t)
+			k := b.talk(b.device("dev-1"))
+			r := k.say(k.request(cmp.TypeIR, wants...), certProfile(c.profiles...))
+			for i, fail := range c.fail {
+				if fail == 0 {
+					r.cert(i)
+				} else {
+					r.rejected(i, fail)
+				}
+			}
+		})
+	}
 	b := newBed(t)
 	k := b.talk(b.device("dev-1"))
-	wants := []want{{id: 0, subject: "CN=a", key: "p384 a"}, {id: 1, subject: "CN=b", key: "p384 b"}}
-	r := k.say(k.request(cmp.TypeIR, wants...), certProfile("default", "strict"))
-	r.cert(0)
-	r.rejected(1, cmp.BadAlg) // strict has only P-256
+	k.say(k.p10cr("CN=a", "p256 a"), certProfile("default", "")).rejected(0, cmp.BadRequest)
 	k = b.talk(b.device("dev-1"))
-	r = k.say(k.request(cmp.TypeIR, wants...), certProfile("default"))
-	r.cert(0)
-	r.cert(1)
-	k = b.talk(b.device("dev-1"))
-	r = k.say(k.request(cmp.TypeIR, wants...), certProfile("default", "default", "default"))
-	r.rejected(0, cmp.BadRequest)
-	r.rejected(1, cmp.BadRequest)
+	k.say(k.p10cr("CN=a", "p384 a"), certProfile("strict")).rejected(0, cmp.BadAlg)
 }
 
 func TestASecretIsUsedAsOftenAsItMayBe(t *testing.T) {

@@ -33,7 +33,10 @@ func (x *exchange) reply(body cmp.Body, o replyOptions) error {
 		RecipNonce:    req.SenderNonce,
 		GeneralInfo:   o.info,
 	}
-	if h.PVNO != 2 && h.PVNO != 3 {
+	switch {
+	case h.PVNO == 1: // below all that is known here: the lowest (RFC 9810 section 7)
+		h.PVNO = 2
+	case h.PVNO != 2 && h.PVNO != 3:
 		h.PVNO = 3
 	}
 	if h.Recipient == nil {

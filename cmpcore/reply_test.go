@@ -46,7 +46,9 @@ func (k *talk) check(request []byte, out *cmpcore.Outcome) *reply {
 		k.Errorf("answer %s: "+format, append([]any{m.Body.Type()}, a...)...)
 	}
 	pvno := q.PVNO
-	if pvno != 2 && pvno != 3 {
+	if pvno == 1 {
+		pvno = 2
+	} else if pvno != 2 && pvno != 3 {
 		pvno = 3
 	}
 	if h.PVNO != pvno {
