@@ -76,7 +76,7 @@ type Policy struct {
 	ImplicitConfirm bool          // grant it to those who ask
 	ConfirmWait     time.Duration // how long a certificate waits for certConf
 	// KeepUnconfirmed makes a certificate valid when the wait is over; else it
-	// is revoked.
+	// is revoked, as one that was sent encrypted always is.
 	KeepUnconfirmed bool
 
 	TransactionLife time.Duration // how long a request waits for a person

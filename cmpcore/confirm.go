@@ -85,6 +85,7 @@ func (x *exchange) confirmOne(next *Transaction, i int, s *cmp.CertStatus) error
 		event = "rejected"
 	}
 	next.Items[i].Confirmed = accepted
+	next.Items[i].Unproven = false
 	x.out.CertChanges = append(x.out.CertChanges, change)
 	x.audit(event, func(a *AuditEntry) {
 		a.Serial = fmt.Sprintf("%x", serial)

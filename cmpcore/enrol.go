@@ -28,6 +28,8 @@ type certItem struct {
 	prepared *issuance.Prepared
 	central  bool              // the key is to be made here
 	private  crypto.PrivateKey // it was, and is on its way to the requester
+	encrypt  crypto.PublicKey  // the certificate goes out encrypted to this, its own key
+	popUse   int               // of what kind the proof of that key is
 	fail     *failure          // set: refused
 }
 
@@ -233,6 +235,9 @@ func (x *exchange) judge(rule *Rule, orig *cmp.PKIMessage, it *certItem) error {
 	if err != nil {
 		return fromRefusal(err)
 	}
+	if err := it.checkPOPUsage(); err != nil {
+		return err
+	}
 	it.mods = append(it.mods, it.prepared.Mods...)
 	return nil
 }
@@ -338,6 +343,8 @@ func (x *exchange) checkPOP(rule *Rule, orig *cmp.PKIMessage, it *certItem) erro
 			return popFailure(err)
 		}
 		return nil
+	case *crmf.POPOPrivKey:
+		return x.checkDecryptionKey(orig, it, pub, p)
 	default:
 		return refuse(cmp.BadPOP, "this form of proof of possession is not served here")
 	}
@@ -491,7 +498,9 @@ func fromRefusal(err error) error {
 func (x *exchange) answerItems(rule *Rule, orig *cmp.PKIMessage, items []certItem) error {
 	kind := orig.Body.Type()
 	body := &cmp.CertRepMessage{Kind: responseKind(kind), Responses: make([]cmp.CertResponse, 0, len(items))}
-	implicit := x.policy.ImplicitConfirm && asksImplicitConfirm(&orig.Header)
+	// Without certConf an encrypted certificate would be proof of nothing.
+	implicit := x.policy.ImplicitConfirm && asksImplicitConfirm(&orig.Header) &&
+		!slices.ContainsFunc(items, func(it certItem) bool { return it.fail == nil && it.encrypt != nil })
 	t := x.newTransaction(orig)
 	t.Items = t.Items[:0]
 	granted, reasons := 0, []string(nil)
@@ -512,6 +521,13 @@ func (x *exchange) answerItems(rule *Rule, orig *cmp.PKIMessage, items []certIte
 			item.Serial = cert.Serial
 			item.Confirmed = implicit
 			res.CertifiedKeyPair = &cmp.CertifiedKeyPair{Certificate: cert.DER}
+			if it.encrypt != nil {
+				item.Unproven = true
+				res.CertifiedKeyPair = &cmp.CertifiedKeyPair{}
+				if res.CertifiedKeyPair.EncryptedCert, err = x.encryptCertificate(it, cert); err != nil {
+					return err
+				}
+			}
 			if it.private != nil {
 				if res.CertifiedKeyPair.PrivateKey, err = x.sendKey(it.private); err != nil {
 					return err

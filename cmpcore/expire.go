@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"cmp-batch/cmpcore/cmp"
@@ -31,10 +32,10 @@ func (e *Engine) Expire(ctx context.Context, t *Transaction, v View) (*Outcome, 
 	switch t.State {
 	case AwaitingConfirm:
 		policy := e.cfg.Policies[t.Channel]
-		if policy.KeepUnconfirmed {
+		next.Items = append([]TransactionItem(nil), t.Items...)
+		if policy.KeepUnconfirmed && !slices.ContainsFunc(t.Items, func(i TransactionItem) bool { return i.Unproven }) {
 			next.State = Finished
 		}
-		next.Items = append([]TransactionItem(nil), t.Items...)
 		for i, item := range t.Items {
 			if item.Serial == nil || item.Confirmed {
 				continue
@@ -47,7 +48,7 @@ func (e *Engine) Expire(ctx context.Context, t *Transaction, v View) (*Outcome, 
 				continue
 			}
 			change := CertificateChange{Serial: item.Serial, Version: cert.Version, Status: RejectedByHolder, RevokedAt: now}
-			if policy.KeepUnconfirmed {
+			if policy.KeepUnconfirmed && !item.Unproven {
 				change = CertificateChange{Serial: item.Serial, Version: cert.Version, Status: Valid}
 				next.Items[i].Confirmed = true
 			}

@@ -79,6 +79,9 @@ type TransactionItem struct {
 	CertReqID int64
 	Serial    []byte // nil where the item was refused
 	Confirmed bool
+	// Unproven tells that the certificate was sent encrypted: its confirmation
+	// proves possession of the key (RFC 9810 section 5.2.8.3.2).
+	Unproven bool
 }
 
 // CertStatus is where a certificate stands.

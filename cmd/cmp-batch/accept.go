@@ -18,7 +18,7 @@ import (
 
 func (c *cli) acceptCommand() *cobra.Command {
 	var id identity
-	var session, certOut, chainOut, nextOut, keyOut string
+	var session, certOut, chainOut, nextOut, keyOut, key string
 	var require bool
 	cmd := &cobra.Command{
 		Use:   "accept ANSWER.pki --session FILE.session.json",
@@ -54,11 +54,25 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 			if err != nil {
 				return usageError{err}
 			}
+			base := sessionBase(session)
+			if s.Decrypts() {
+				if key == "" {
+					key = base + ".key"
+				}
+				pass, err := id.passphrase()
+				if err != nil {
+					return usageError{fmt.Errorf("--passphrase-file: %w", err)}
+				}
+				k, err := readAnyKey(key, pass)
+				if err != nil {
+					return usageError{fmt.Errorf("--key: %w", err)}
+				}
+				cred.RequestedKeys = append(cred.RequestedKeys, k)
+			}
 			answer, err := readBounded(args[0], maxShow)
 			if err != nil {
 				return usageError{err}
 			}
-			base := sessionBase(session)
 			if certOut == "" {
 				certOut = base + ".crt"
 			}
@@ -85,6 +99,7 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 	f.BoolVar(&id.unprotectedErrors, "unprotected-errors", false, "let an error message without protection end the transaction")
 	f.StringVar(&certOut, "cert-out", "", "`FILE` for the certificate (default NAME.crt)")
 	f.StringVar(&chainOut, "chain-out", "", "`FILE` for the CA certificates (default NAME.chain.pem)")
+	f.StringVar(&key, "key", "", "the certificate's private key `FILE`, for --pop encr-cert (default NAME.key)")
 	f.StringVar(&keyOut, "key-out", "", "`FILE` for a private key that the CA made (default NAME.key)")
 	f.StringVar(&nextOut, "next-out", "", "`FILE` for the next message (default NAME.certConf.pki or NAME.pollReq.pki)")
 	f.BoolVar(&require, "require", false, "exit 1 where the answer brings no certificate")

@@ -60,11 +60,24 @@ func (id *identity) passphrase() ([]byte, error) {
 }
 
 func readKey(path string, pass []byte) (crypto.Signer, error) {
+	k, err := readAnyKey(path, pass)
+	if err != nil {
+		return nil, err
+	}
+	s, ok := k.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("%s: a private key of type %T cannot sign", path, k)
+	}
+	return s, nil
+}
+
+// readAnyKey reads a private key, among them those that cannot sign.
+func readAnyKey(path string, pass []byte) (crypto.PrivateKey, error) {
 	data, err := readBounded(path, keyfile.MaxKeySize)
 	if err != nil {
 		return nil, err
 	}
-	key, err := keyfile.ParsePKCS8(data, pass)
+	key, err := keyfile.ParsePrivateKey(data, pass)
 	if errors.Is(err, keyfile.ErrPassphraseNeeded) {
 		return nil, fmt.Errorf("%s: %w: --passphrase-file says it", path, err)
 	}

@@ -39,6 +39,7 @@ type requestFlags struct {
 	implicit                 bool
 	raVerified               bool
 	centralKey               string
+	pop                      string
 	csr                      string
 	old                      string
 	revoke, issuer, serial   string
@@ -94,11 +95,12 @@ writes FILE.key.`,
 	fl.StringSliceVar(&f.extUsage, "ext-key-usage", nil, "wanted extended key usages, as clientAuth, or object identifiers")
 	fl.StringVar(&f.key, "key", "", "private key `FILE` to certify (default: make a new one)")
 	fl.StringVar(&f.keyOut, "key-out", "", "`FILE` for a new key (default: beside --out, .key)")
-	fl.StringVar(&f.keyType, "key-type", "ecdsa-p256", "`TYPE` of a new key: "+keyTypeHelp)
+	fl.StringVar(&f.keyType, "key-type", "ecdsa-p256", "`TYPE` of a new key: "+keyTypeHelp+"; to decrypt: "+strings.Join(alg.EncryptionKeyTypes(), ", "))
 	fl.StringVar(&f.centralKey, "central-key", "", "let the CA make the key: its `TYPE` as of --key-type, or any; accept writes it")
 	fl.StringVar(&f.validity, "validity", "", "wanted validity, as 90d or 1y (default: as the CA likes)")
 	fl.StringSliceVar(&f.profile, "profile", nil, "certificate profile of the CA (certProfile)")
 	fl.BoolVar(&f.implicit, "implicit-confirm", false, "ask the CA to do without a confirmation")
+	fl.StringVar(&f.pop, "pop", "", "how possession of the key is proven: signature, or encr-cert where the certificate is to come encrypted (default: signature, encr-cert for keys that cannot sign)")
 	fl.BoolVar(&f.raVerified, "ra-verified", false, "as an RA: say that possession of the key was checked")
 	fl.StringVar(&f.csr, "csr", "", "PKCS#10 `FILE` of p10cr (default: made from the key)")
 	fl.StringVar(&f.old, "old", "", "certificate `FILE` that kur updates (default: that of --cert)")
@@ -146,14 +148,14 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	}
 	wantsKey := kind != cmp.TypeRR && kind != cmp.TypeGenM && f.csr == "" && f.centralKey == ""
 	keyPath := ""
-	var key crypto.Signer
+	var key crypto.PrivateKey
 	if wantsKey {
 		if f.key != "" {
 			pass, err := f.passphrase()
 			if err != nil {
 				return usageError{fmt.Errorf("--passphrase-file: %w", err)}
 			}
-			if key, err = readKey(f.key, pass); err != nil {
+			if key, err = readAnyKey(f.key, pass); err != nil {
 				return usageError{fmt.Errorf("--key: %w", err)}
 			}
 		} else {
@@ -161,7 +163,7 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 			if keyPath == "" {
 				keyPath = besides(f.out, ".key")
 			}
-			if key, err = alg.GenerateKey(rand.Reader, f.keyType); err != nil {
+			if key, err = alg.GenerateAnyKey(rand.Reader, f.keyType); err != nil {
 				return usageError{fmt.Errorf("--key-type: %w", err)}
 			}
 		}
@@ -169,6 +171,9 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	accepted := ""
 	if f.centralKey != "" {
 		accepted = sessionBase(f.session) + ".key" // where accept will put it
+	}
+	if err := f.choosePOP(kind, key, &o); err != nil {
+		return usageError{err}
 	}
 	if err := refuseExisting(f.out, f.session, keyPath, accepted); err != nil {
 		return err
@@ -192,7 +197,11 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 			return usage("--info says what to ask")
 		}
 	case cmp.TypeP10CR:
-		if o.PKCS10, err = f.pkcs10(key); err != nil {
+		signer, ok := key.(crypto.Signer)
+		if !ok && f.csr == "" {
+			return usage("p10cr proves possession by a signature, and the key cannot sign; ask by ir, cr or kur")
+		}
+		if o.PKCS10, err = f.pkcs10(signer); err != nil {
 			return usageError{err}
 		}
 	default:
@@ -233,6 +242,51 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	fmt.Fprintf(w, "session\t%s\n", f.session)
 	w.Flush()
 	fmt.Fprintf(c.stdout, "\nCarry %s to the CA. With its answer:\n  cmp-batch accept ANSWER.pki --session %s ...\n", f.out, f.session)
+	return nil
+}
+
+// The values of --pop.
+const (
+	popSignature = "signature"
+	popEncrCert  = "encr-cert"
+)
+
+// choosePOP settles how possession of a key is proven.
+func (f *requestFlags) choosePOP(kind cmp.BodyType, key crypto.PrivateKey, o *client.Options) error {
+	if key == nil {
+		if f.pop != "" {
+			return errors.New("--pop is for requests with a key of their own")
+		}
+		return nil
+	}
+	_, signs := key.(crypto.Signer)
+	if f.pop == "" && !signs && !f.raVerified {
+		f.pop = popEncrCert
+	}
+	switch f.pop {
+	case "", popSignature:
+		if !signs && !f.raVerified {
+			return errors.New("--pop signature: the key cannot sign")
+		}
+		if f.pop != "" && f.raVerified {
+			return errors.New("--pop and --ra-verified exclude each other")
+		}
+		return nil
+	case popEncrCert:
+	default:
+		return fmt.Errorf("--pop: %q is none of signature and encr-cert", f.pop)
+	}
+	switch {
+	case f.raVerified:
+		return errors.New("--pop and --ra-verified exclude each other")
+	case kind == cmp.TypeP10CR:
+		return errors.New("p10cr proves possession by a signature; ask by ir, cr or kur for a key that cannot sign")
+	case f.implicit:
+		return errors.New("--implicit-confirm does not go with --pop encr-cert: the confirmation is the proof")
+	}
+	if o.PVNO == 0 {
+		o.PVNO = 3
+	}
 	return nil
 }
 
@@ -278,8 +332,17 @@ func keyPEM(key crypto.PrivateKey, pass []byte) ([]byte, error) {
 }
 
 // certificate is the request of ir, cr and kur.
-func (f *requestFlags) certificate(key crypto.Signer) (r client.CertificateRequest, err error) {
-	r.Key = key
+func (f *requestFlags) certificate(key crypto.PrivateKey) (r client.CertificateRequest, err error) {
+	if s, ok := key.(crypto.Signer); ok {
+		r.Key = s
+	} else if p, ok := key.(interface{ Public() crypto.PublicKey }); ok {
+		if r.PublicKey, err = alg.MarshalPublicKey(p.Public()); err != nil {
+			return r, err
+		}
+	}
+	if f.pop == popEncrCert {
+		r.POP = client.POPEncrCert
+	}
 	if f.centralKey != "" {
 		a, _ := alg.KeyTypeAlgorithm(f.centralKey) // zero for any
 		r.CentralKey = &a

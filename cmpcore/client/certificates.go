@@ -146,13 +146,11 @@ func (it *Item) answer(resp *cmp.CertResponse, c *Credentials, others [][]byte, 
 		if kp.EncryptedCert == nil {
 			return nil, fmt.Errorf("%w: %w", ErrBody, errNoCertificate)
 		}
-		if c.Decrypt == nil {
-			return nil, ErrEncrypted
-		}
 		var err error
-		if der, err = c.Decrypt(kp.EncryptedCert); err != nil {
-			return nil, fmt.Errorf("decrypt the certificate: %w", err)
+		if der, err = c.decryptCertificate(it, kp.EncryptedCert); err != nil {
+			return nil, err
 		}
+		implicit = false // the confirmation is the proof of possession
 	}
 	it.Certificate = der
 	why, info := revoked, cmp.IncorrectData

@@ -33,8 +33,12 @@ type Credentials struct {
 
 	Trust Trust
 
-	// Decrypt opens a certificate that came encrypted (proof of possession by
-	// encrCert). It returns the certificate's DER.
+	// RequestedKeys are the private keys, of types of package alg, of the
+	// certificates that were asked for under [POPEncrCert]: they open what
+	// comes encrypted to them.
+	RequestedKeys []crypto.PrivateKey
+	// Decrypt, where it is set, opens a certificate that came encrypted instead.
+	// It returns the certificate's DER.
 	Decrypt func(*crmf.EncryptedKey) ([]byte, error)
 
 	Now  time.Time

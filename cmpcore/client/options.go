@@ -95,7 +95,8 @@ const (
 	// POPNone leaves it out: for keys made by the CA, and for tests.
 	POPNone
 	// POPEncrCert asks for the certificate encrypted to its own key, for keys
-	// that cannot sign.
+	// that cannot sign. [Credentials.RequestedKeys] open it, at
+	// PVNO 3; the older form is for [Credentials.Decrypt].
 	POPEncrCert
 )
 

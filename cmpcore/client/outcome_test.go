@@ -388,7 +388,7 @@ func TestEncryptedCertificate(t *testing.T) {
 	c := withSecret(secret)
 	s, req, cert := asked(t, p, c, func(o *client.Options) { o.Certificates[0].POP = client.POPEncrCert })
 	pop, ok := parse(t, req).Body.(*cmp.CertReqMessages).Requests[0].POPO.(*crmf.POPOPrivKey)
-	if !ok || pop.Use != crmf.KeyEncipherment || pop.Subsequent != crmf.EncrCert {
+	if !ok || pop.Use != crmf.KeyAgreement || pop.Subsequent != crmf.EncrCert {
 		t.Fatalf("%+v", pop)
 	}
 	sealed := &crmf.EncryptedKey{Value: &crmf.EncryptedValue{EncValue: []byte("sealed")}}

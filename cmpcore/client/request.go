@@ -155,6 +155,7 @@ func (q *request) certificate(id int, r *CertificateRequest) (*crmf.CertReqMsg, 
 	if it.CentralKey = r.CentralKey != nil; !it.CentralKey {
 		it.PublicKey = Octets(t.PublicKey)
 	}
+	it.Decrypts = r.POP == POPEncrCert
 	it.Subject = Octets(t.Subject)
 	for _, g := range sans {
 		it.SANs = append(it.SANs, Octets(g))
@@ -271,7 +272,11 @@ func (q *request) prove(m *crmf.CertReqMsg, r *CertificateRequest) error {
 		m.POPO = crmf.RAVerified{}
 		return nil
 	case POPEncrCert:
-		m.POPO = &crmf.POPOPrivKey{Use: crmf.KeyEncipherment, Form: crmf.SubsequentMessage, Subsequent: crmf.EncrCert}
+		use, err := q.decryptionUse(m.CertReq.Template.PublicKey)
+		if err != nil {
+			return err
+		}
+		m.POPO = &crmf.POPOPrivKey{Use: use, Form: crmf.SubsequentMessage, Subsequent: crmf.EncrCert}
 		return nil
 	case POPSignature:
 	default:
@@ -297,6 +302,21 @@ func (q *request) prove(m *crmf.CertReqMsg, r *CertificateRequest) error {
 	}
 	m.POPO = pop
 	return nil
+}
+
+// decryptionUse tells how the owner of a key can decrypt with it.
+func (q *request) decryptionUse(spki pkix.SubjectPublicKeyInfo) (int, error) {
+	pub, err := alg.ParsePublicKey(spki)
+	if err != nil {
+		return 0, fmt.Errorf("%w: public key: %w", ErrOptions, err)
+	}
+	switch uses := alg.Uses(pub); {
+	case uses&(alg.UseEncipher|alg.UseEncapsulate) != 0:
+		return crmf.KeyEncipherment, nil
+	case uses&alg.UseAgree != 0:
+		return crmf.KeyAgreement, nil
+	}
+	return 0, fmt.Errorf("%w: a key of type %s cannot decrypt", ErrOptions, alg.KeyType(pub))
 }
 
 func (q *request) revocations() (cmp.Body, error) {

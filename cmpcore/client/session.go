@@ -89,6 +89,8 @@ type Item struct {
 	State      ItemState `json:"state"`
 	// CentralKey tells that the CA was asked to make the key.
 	CentralKey bool `json:"central_key,omitempty"`
+	// Decrypts tells that possession of the key is proven by decrypting.
+	Decrypts bool `json:"decrypts,omitempty"`
 	// Certificate is what came, in the states from ItemIssued on.
 	Certificate []byte `json:"certificate,omitempty"`
 	// FailInfo and Reason are our rejection, in ItemUnfit.
@@ -250,6 +252,12 @@ func (s *Session) clone() *Session {
 	c := *s
 	c.Items = slices.Clone(s.Items)
 	return &c
+}
+
+// Decrypts tells whether private keys of the wanted certificates are needed
+// with the next answer: see [Credentials.RequestedKeys].
+func (s *Session) Decrypts() bool {
+	return (s.Step == StepAnswer || s.Step == StepPoll) && slices.ContainsFunc(s.Items, func(it Item) bool { return it.Decrypts })
 }
 
 // Waiting tells whether the session expects an answer.

@@ -26,7 +26,8 @@ type Prepared struct {
 	Mods                []string // what differs from the request, in words for the requester
 	Subject             pkix.Name
 	NotBefore, NotAfter time.Time
-	KeyType             string // as alg.KeyType
+	KeyType             string        // as alg.KeyType
+	KeyUsage            pkix.KeyUsage // 0: the extension is not there
 	Profile             string
 
 	issuer  *Issuer
@@ -149,7 +150,7 @@ func (p *Profile) Prepare(req Request, is *Issuer, now time.Time) (*Prepared, er
 		exts = appendExtension(exts, e)
 	}
 	return &Prepared{
-		Mods: mods, Subject: subject, NotBefore: nb, NotAfter: na, KeyType: keyType, Profile: p.name,
+		Mods: mods, Subject: subject, NotBefore: nb, NotAfter: na, KeyType: keyType, KeyUsage: ku, Profile: p.name,
 		issuer: is, profile: p,
 		rest: buildRest(is.sigAlgDER, is.subject, nb, na, subject, req.PublicKey, exts),
 	}, nil

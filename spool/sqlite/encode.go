@@ -117,7 +117,7 @@ func appendTransaction(b []byte, t *cmpcore.Transaction) []byte {
 		item := &t.Items[i]
 		b = binary.AppendVarint(b, item.CertReqID)
 		b = appendBytes(b, item.Serial)
-		b = append(b, boolByte(item.Confirmed))
+		b = append(b, boolByte(item.Confirmed)|boolByte(item.Unproven)<<1)
 	}
 	var flags byte
 	if t.Held {
@@ -171,7 +171,9 @@ func readTransaction(t *cmpcore.Transaction, b []byte) bool {
 	if n > 0 {
 		t.Items = make([]cmpcore.TransactionItem, n)
 		for i := range t.Items {
-			t.Items[i] = cmpcore.TransactionItem{CertReqID: r.int(), Serial: r.bytes(), Confirmed: r.byte() != 0}
+			t.Items[i] = cmpcore.TransactionItem{CertReqID: r.int(), Serial: r.bytes()}
+			state := r.byte()
+			t.Items[i].Confirmed, t.Items[i].Unproven = state&1 != 0, state&2 != 0
 		}
 	}
 	flags := r.byte()

@@ -12,7 +12,7 @@ import (
 func FuzzReadTransaction(f *testing.F) {
 	f.Add(appendTransaction(nil, &cmpcore.Transaction{}))
 	f.Add(appendTransaction(nil, &cmpcore.Transaction{Requester: "secret:a", TransactionID: []byte{1}, Held: true, Decision: cmpcore.Approved,
-		DecidedBy: "alice", Items: []cmpcore.TransactionItem{{CertReqID: -1, Serial: []byte{2}, Confirmed: true}}}))
+		DecidedBy: "alice", Items: []cmpcore.TransactionItem{{CertReqID: -1, Serial: []byte{2}, Confirmed: true, Unproven: true}}}))
 	f.Add([]byte{recordFormat})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var tx cmpcore.Transaction

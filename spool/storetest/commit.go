@@ -16,7 +16,7 @@ func full() (spool.Entry, *cmpcore.Transaction, *cmpcore.Certificate) {
 	t := transaction("full")
 	t.Body, t.Held, t.Frozen = cmp.TypeP10CR, true, true
 	t.Decision, t.Reason, t.DecidedBy, t.Summary = cmpcore.Rejected, "no such device \u00fc\x00", "alice", "CN=full"
-	t.Items = []cmpcore.TransactionItem{{CertReqID: -1, Serial: serial("full"), Confirmed: true}, {CertReqID: 1 << 40}}
+	t.Items = []cmpcore.TransactionItem{{CertReqID: -1, Serial: serial("full"), Confirmed: true}, {CertReqID: 1 << 40, Unproven: true}}
 	t.Requester, t.TransactionID, t.Expires = "cert:\xff\x00", []byte{0, 1, 0xff}, time.Time{}
 	c := certificate("full")
 	c.NotAfter = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC) // RFC 5280 section 4.1.2.5: no end
