@@ -51,7 +51,8 @@ func (s *source) collect() {
 		return
 	}
 	if s.stuck >= r.cfg.limit() {
-		if !s.warned {
+		// Nothing to worry about while answers are only slower than commits.
+		if !s.warned && len(r.late) > 0 {
 			s.warned = true
 			r.log.Warn("pump: collecting nothing more until answers are delivered", "channel", s.name, "unsettled", s.stuck)
 		}
