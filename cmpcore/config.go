@@ -128,8 +128,10 @@ type Rule struct {
 	// for it, the first where they name none. Empty: none are made.
 	CentralKeys []string
 
-	Approval    bool // a person must say yes
-	RAVerified  bool // POPO raVerified is accepted: the requester is an RA
+	Approval bool // a person must say yes
+	// RAVerified accepts POPO raVerified: the requester is an RA. Under a rule
+	// for nested, it is accepted in the messages inside.
+	RAVerified  bool
 	SameKey     bool // kur may keep the key
 	ChangeNames bool // kur may change subject and subjectAltName
 	RevokeAny   bool // rr for any certificate of this CA
@@ -192,6 +194,9 @@ func (c *Config) check() error {
 		}
 		if w := r.Certificate; w != nil && !w.IssuedHere && len(w.Anchors) == 0 {
 			fail("rule %s: no certificate matches: neither those issued here nor those under an anchor", r.Name)
+		}
+		if r.Secret != nil && slices.Contains(r.May, cmp.TypeNested) {
+			fail("rule %s: nested messages must be signed, a secret cannot bring them", r.Name)
 		}
 		if r.issues() && len(r.Profiles) == 0 {
 			fail("rule %s: issues certificates but names no profile", r.Name)

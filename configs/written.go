@@ -172,8 +172,10 @@ type writtenRule struct {
 	// Whom the rule is about. Required.
 	Who writtenWho `yaml:"who"`
 	// The messages they may send: ir, cr and p10cr (new certificates), kur
-	// (update), rr (revocation), genm (questions). What follows from them
-	// (certConf, pollReq, error) needs no mention. Required.
+	// (update), rr (revocation), genm (questions), and nested: messages of
+	// others that a registration authority has put into one and signed. Those
+	// are judged as if each had come alone. What follows from them (certConf,
+	// pollReq, error) needs no mention. Required.
 	May []string `yaml:"may"`
 	// Name of the certificate profile, or a list: the first is the default and
 	// requests may choose among the others by certProfile. Required for all of
@@ -200,7 +202,8 @@ type writtenRule struct {
 	// approved them (`queue approve`); `none` does not.
 	Approval string `yaml:"approval"`
 	// The requester is a registration authority: it may vouch that the holder
-	// has the private key (raVerified), for names that are not its own.
+	// has the private key (raVerified), for names that are not its own. With
+	// nested in may, it may do so for the messages inside, too.
 	RAVerified bool `yaml:"ra_verified"`
 	// What an update (kur) may change.
 	Update writtenUpdate `yaml:"update"`

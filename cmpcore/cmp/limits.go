@@ -50,6 +50,9 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// MaxNestedDepth is NestedDepth, or what stands for zero.
+func (l Limits) MaxNestedDepth() int { return l.withDefaults().NestedDepth }
+
 // The classes of errors of [Parse], for errors.Is.
 var (
 	// ErrNotPKIMessage: the input is not DER, exceeds the limits on DER, or is
