@@ -2,6 +2,7 @@ package cmpcore
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/binary"
@@ -27,7 +28,10 @@ type requester struct {
 	secretValue []byte
 	mac         *alg.MAC
 
-	cert   *x509.Certificate // with a signature
+	dh       *alg.DHBM // with a MAC by Diffie-Hellman
+	dhSecret []byte
+
+	cert   *x509.Certificate // with all but a shared secret
 	issued *Certificate      // our record of cert, nil where another CA issued it
 }
 
@@ -50,6 +54,8 @@ func (x *exchange) authenticate() error {
 		who, err = x.authenticateMAC()
 	case cmp.ProtectionSignature:
 		who, err = x.authenticateSignature()
+	case cmp.ProtectionDHMAC:
+		who, err = x.authenticateDHMAC()
 	default:
 		return refuse(cmp.BadAlg, "this kind of protection is not supported").
 			because("protectionAlg %s", x.msg.Header.ProtectionAlg.OID)
@@ -133,36 +139,9 @@ func checkMACSender(h *cmp.PKIHeader) error {
 }
 
 func (x *exchange) authenticateSignature() (*requester, error) {
-	h := &x.msg.Header
-	der, err := x.signerCertificate()
+	who, pub, err := x.certificateHolder(x509.KeyUsageDigitalSignature, "digital signatures")
 	if err != nil {
 		return nil, err
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, refuse(cmp.BadDataFormat, "the first certificate of extraCerts could not be read").because("%v", err)
-	}
-	if name, ok := h.Sender.DirectoryName(); !ok || !name.Matches(pkix.Name(cert.RawSubject)) {
-		return nil, refuse(cmp.BadMessageCheck, "sender is not the subject of the certificate that signs")
-	}
-	switch {
-	case len(h.SenderKID) == 0:
-		if len(cert.SubjectKeyId) != 0 && x.policy.Lightweight && !x.policy.tolerates("no-sender-kid") {
-			return nil, refuse(cmp.BadMessageCheck, "senderKID is missing")
-		}
-	case len(cert.SubjectKeyId) != 0 && !bytes.Equal(h.SenderKID, cert.SubjectKeyId):
-		return nil, refuse(cmp.BadMessageCheck, "senderKID is not the subject key identifier of the certificate that signs")
-	}
-	if cert.KeyUsage != 0 && cert.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
-		return nil, refuse(cmp.SignerNotTrusted, "the certificate that signs may not be used for digital signatures")
-	}
-	who := &requester{cert: cert}
-	if err := x.trust(who); err != nil {
-		return nil, err
-	}
-	pub, err := alg.ParsePublicKey(pkix.SubjectPublicKeyInfo(cert.RawSubjectPublicKeyInfo))
-	if err != nil {
-		return nil, refuse(cmp.BadAlg, "the key of the certificate that signs is not supported").because("%v", err)
 	}
 	if err := x.msg.VerifySignature(pub, x.policy.Signatures); err != nil {
 		text := "the signature does not verify"
@@ -172,6 +151,52 @@ func (x *exchange) authenticateSignature() (*requester, error) {
 		return nil, refuse(cmp.FailInfoFor(err), text).because("%v", err)
 	}
 	return who, nil
+}
+
+// certificateHolder finds the certificate under which the message claims to be
+// protected, and gives its key and who its holder is. That the holder has
+// protected the message is still to be checked.
+func (x *exchange) certificateHolder(usage x509.KeyUsage, use string) (*requester, crypto.PublicKey, error) {
+	h := &x.msg.Header
+	der, err := x.signerCertificate()
+	if err != nil {
+		return nil, nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, nil, refuse(cmp.BadDataFormat, "the first certificate of extraCerts could not be read").because("%v", err)
+	}
+	if name, ok := h.Sender.DirectoryName(); !ok || !name.Matches(pkix.Name(cert.RawSubject)) {
+		return nil, nil, refuse(cmp.BadMessageCheck, "sender is not the subject of "+x.theCertificate())
+	}
+	switch {
+	case len(h.SenderKID) == 0:
+		if len(cert.SubjectKeyId) != 0 && x.policy.Lightweight && !x.policy.tolerates("no-sender-kid") {
+			return nil, nil, refuse(cmp.BadMessageCheck, "senderKID is missing")
+		}
+	case len(cert.SubjectKeyId) != 0 && !bytes.Equal(h.SenderKID, cert.SubjectKeyId):
+		return nil, nil, refuse(cmp.BadMessageCheck, "senderKID is not the subject key identifier of "+x.theCertificate())
+	}
+	if cert.KeyUsage != 0 && cert.KeyUsage&usage == 0 {
+		return nil, nil, refuse(cmp.SignerNotTrusted, x.theCertificate()+" may not be used for "+use)
+	}
+	who := &requester{cert: cert}
+	if err := x.trust(who); err != nil {
+		return nil, nil, err
+	}
+	pub, err := alg.ParsePublicKey(pkix.SubjectPublicKeyInfo(cert.RawSubjectPublicKeyInfo))
+	if err != nil {
+		return nil, nil, refuse(cmp.BadAlg, "the key of "+x.theCertificate()+" is not supported").because("%v", err)
+	}
+	return who, pub, nil
+}
+
+// theCertificate names the certificate under which the message is protected.
+func (x *exchange) theCertificate() string {
+	if cmp.ProtectionKind(x.msg.Header.ProtectionAlg) == cmp.ProtectionSignature {
+		return "the certificate that signs"
+	}
+	return "the certificate that protects"
 }
 
 // signerCertificate is extraCerts[0], or where the sender left it out because
@@ -197,7 +222,7 @@ func (x *exchange) signerCertificate() ([]byte, error) {
 			}
 		}
 	}
-	return nil, refuse(cmp.SignerNotTrusted, "extraCerts lacks the certificate that signs")
+	return nil, refuse(cmp.SignerNotTrusted, "extraCerts lacks "+x.theCertificate())
 }
 
 // ourCertificate finds a certificate of this CA by its key and subject.
@@ -225,7 +250,7 @@ func (x *exchange) ourCertificate(kid []byte, name pkix.Name) ([]byte, error) {
 func (x *exchange) trust(who *requester) error {
 	cert := who.cert
 	if x.now.Before(cert.NotBefore) || x.now.After(cert.NotAfter) {
-		return refuse(cmp.SignerNotTrusted, "the certificate that signs is not valid at this time").
+		return refuse(cmp.SignerNotTrusted, x.theCertificate()+" is not valid at this time").
 			because("valid from %s to %s", cert.NotBefore, cert.NotAfter)
 	}
 	if bytes.Equal(cert.RawIssuer, x.caName) {
@@ -244,7 +269,7 @@ func (x *exchange) trust(who *requester) error {
 		who.identity = certIdentity(cert, false)
 		return nil
 	}
-	return refuse(cmp.SignerNotTrusted, "the certificate that signs is not trusted here").
+	return refuse(cmp.SignerNotTrusted, x.theCertificate()+" is not trusted here").
 		because("subject %.200q", pkix.Name(cert.RawSubject).String())
 }
 

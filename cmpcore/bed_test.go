@@ -121,6 +121,7 @@ func asCA(c *x509.Certificate) {
 type bed struct {
 	testing.TB
 	root, ca, server, partner *holder // partner is another root that rule "partners" trusts
+	agreement                 *holder // the CA's certificate for key agreement
 	cfg                       cmpcore.Config
 	engine                    *cmpcore.Engine
 	store                     *store
@@ -259,6 +260,9 @@ type party struct {
 	holder      *holder
 	sig         string // signature algorithm; empty: the key's default
 	sender      pkix.Name
+
+	shared []byte                   // Diffie-Hellman secret with the CA's agreement key
+	dhAlg  pkix.AlgorithmIdentifier // zero: SHA-256 and HMAC-SHA256
 }
 
 // device registers a shared secret and gives its holder.
@@ -305,6 +309,9 @@ type edit func(*message)
 
 func (p *party) protector(t testing.TB) cmp.Protector {
 	t.Helper()
+	if p.shared != nil {
+		return dhProtector{t, p}
+	}
 	if p.holder != nil {
 		a, err := alg.SignatureFor(p.holder.key.Public(), p.sig)
 		if err != nil {

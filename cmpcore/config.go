@@ -55,6 +55,10 @@ type Authority struct {
 	// KeyGenerator signs the private keys that are made here. Where it is nil
 	// and the CA's own key protects messages, that serves.
 	KeyGenerator *KeyGenerator
+
+	// Agreement, where set, is our half of MACs by Diffie-Hellman (RFC 9810
+	// section 5.1.3.2); requesters who have its certificate may protect by them.
+	Agreement *StaticKey
 }
 
 // KeyGenerator is a key generation authority: the CA itself, or the holder of a
@@ -64,6 +68,13 @@ type KeyGenerator struct {
 	Chain              [][]byte // its issuers in order
 	Signer             crypto.Signer
 	SignatureAlgorithm string // name as of package alg; empty: the key's default
+}
+
+// StaticKey is a key of ours that does not sign, with its certificate.
+type StaticKey struct {
+	Certificate []byte   // DER
+	Chain       [][]byte // its issuers in order, where they are not the CA and its chain
+	Key         crypto.PrivateKey
 }
 
 // Policy is what one channel wants of the protocol.

@@ -32,8 +32,9 @@ type Engine struct {
 	protCut    [][]byte
 	roots      [][]byte // self-signed ones of the chain: caPubs
 
-	kga      *cms.Signer // signs the private keys that are made here; nil where none are
-	standIns sync.Map    // public keys by key type: see standIn
+	kga       *cms.Signer // signs the private keys that are made here; nil where none are
+	standIns  sync.Map    // public keys by key type: see standIn
+	agreement *staticKey  // nil: no MACs by Diffie-Hellman
 
 	anchors     []*x509.Certificate   // of all rules
 	ruleAnchors [][]*x509.Certificate // of each rule
@@ -75,12 +76,7 @@ func New(cfg Config) (*Engine, error) {
 	e.caChain = append([][]byte{cfg.Authority.Certificate}, cfg.Authority.Chain...)
 	e.protChain = e.caChain
 	if cfg.Authority.ProtectionCertificate != nil {
-		e.protChain = append([][]byte{cfg.Authority.ProtectionCertificate}, cfg.Authority.ProtectionChain...)
-		for _, c := range e.caChain {
-			if !contains(e.protChain, c) {
-				e.protChain = append(e.protChain, c)
-			}
-		}
+		e.protChain = e.chainOf(cfg.Authority.ProtectionCertificate, cfg.Authority.ProtectionChain)
 	}
 	if e.caChainCut, err = withoutRoots(e.caChain); err != nil {
 		return nil, err
@@ -96,12 +92,32 @@ func New(cfg Config) (*Engine, error) {
 	if err := e.useKeyGenerator(); err != nil {
 		return nil, err
 	}
+	if k := cfg.Authority.Agreement; k != nil {
+		if e.agreement, err = e.newStaticKey(k, alg.UseAgree, x509.KeyUsageKeyAgreement, "keyAgreement"); err != nil {
+			return nil, fmt.Errorf("key agreement: %w", err)
+		}
+	}
 	links := e.links()
-	for _, chain := range []*[][]byte{&e.caChain, &e.protChain, &e.caChainCut, &e.protCut} {
+	chains := []*[][]byte{&e.caChain, &e.protChain, &e.caChainCut, &e.protCut}
+	if e.agreement != nil {
+		chains = append(chains, &e.agreement.chain, &e.agreement.cut)
+	}
+	for _, chain := range chains {
 		*chain = slices.Concat(*chain, links)
 	}
 	e.poolAnchors()
 	return e, nil
+}
+
+// chainOf is a certificate of ours, what is above it, and the CA's own chain.
+func (e *Engine) chainOf(cert []byte, above [][]byte) [][]byte {
+	chain := append([][]byte{cert}, above...)
+	for _, c := range e.caChain {
+		if !contains(chain, c) {
+			chain = append(chain, c)
+		}
+	}
+	return chain
 }
 
 func (e *Engine) poolAnchors() {

@@ -125,7 +125,7 @@ func (x *exchange) claimedTransaction() (*Transaction, error) {
 		return x.view.Transaction(x.ctx, transactionKey(x.who.identity, h.TransactionID))
 	}
 	identity := "secret:" + string(h.SenderKID)
-	if cmp.ProtectionKind(h.ProtectionAlg) == cmp.ProtectionSignature {
+	if cmp.ProtectionKind(h.ProtectionAlg) != cmp.ProtectionMAC {
 		if len(x.msg.ExtraCerts) == 0 {
 			return nil, nil
 		}

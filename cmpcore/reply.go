@@ -15,7 +15,7 @@ type replyOptions struct {
 
 // reply builds, protects and stores the answer. It is protected as the request
 // was, where that protection was good: a MAC by the same secret and algorithm
-// with a fresh salt, a signature by ours. Whoever did not prove to hold a
+// with a fresh salt, one by Diffie-Hellman by the same, a signature by ours. Whoever did not prove to hold a
 // secret gets a signature, so that no guess at a secret can be tested offline.
 func (x *exchange) reply(body cmp.Body, o replyOptions) error {
 	nonce := make([]byte, nonceSize)
@@ -50,7 +50,8 @@ func (x *exchange) reply(body cmp.Body, o replyOptions) error {
 	}
 	var p cmp.Protector
 	var extra [][]byte
-	if x.who != nil && x.who.mac != nil {
+	switch {
+	case x.who != nil && x.who.mac != nil:
 		mac, err := x.who.mac.WithFreshSalt(x.cfg.Random)
 		if err != nil {
 			return fmt.Errorf("salt: %w", err)
@@ -61,7 +62,10 @@ func (x *exchange) reply(body cmp.Body, o replyOptions) error {
 		if x.policy.OmitRoot {
 			extra = x.caChainCut
 		}
-	} else {
+	case x.who != nil && x.who.dh != nil:
+		p = cmp.DHMACProtector(x.who.dh, x.who.dhSecret)
+		extra = x.agreement.protects(&h, x.policy)
+	default:
 		p = cmp.SignatureProtector(x.cfg.Random, x.cfg.Authority.Signer, x.sigAlg)
 		h.SenderKID = x.senderKID
 		extra = x.protChain

@@ -61,6 +61,9 @@ func (k *talk) check(request []byte, out *cmpcore.Outcome) *reply {
 	if k.server != nil {
 		us = k.server
 	}
+	if cmp.ProtectionKind(h.ProtectionAlg) == cmp.ProtectionDHMAC {
+		us = k.agreement
+	}
 	if !bytes.Equal(h.Sender, pkix.NewDirectoryName(pkix.Name(us.cert.RawSubject))) {
 		bad("sender %s", h.Sender)
 	}
@@ -112,6 +115,20 @@ func (r *reply) checkProtection(req *cmp.PKIMessage, us *holder, bad func(string
 			bad("the MAC does not verify")
 		}
 		if !bytes.Equal(stdMAC(r, q.ProtectionAlg, []byte(r.party.secret), protectedPart(r, req.Raw)), req.Protection) {
+			bad("a MAC although that of the request is wrong")
+		}
+	case cmp.ProtectionDHMAC:
+		q := &req.Header
+		if !h.ProtectionAlg.Equal(q.ProtectionAlg) {
+			bad("the MAC is not that of the request")
+		}
+		if len(certs) == 0 || !bytes.Equal(certs[0], us.cert.Raw) || !bytes.Equal(h.SenderKID, us.cert.SubjectKeyId) {
+			bad("extraCerts or senderKID are not of the key agreement key")
+		}
+		if !bytes.Equal(stdDHMAC(r, h.ProtectionAlg, r.party.shared, part), r.msg.Protection) {
+			bad("the MAC does not verify")
+		}
+		if !bytes.Equal(stdDHMAC(r, q.ProtectionAlg, r.party.shared, protectedPart(r, req.Raw)), req.Protection) {
 			bad("a MAC although that of the request is wrong")
 		}
 	case cmp.ProtectionSignature:

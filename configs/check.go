@@ -95,6 +95,7 @@ func (r *reader) ca(w writtenCA, dir string) CA {
 			OldWithNew: r.path(dir, child(at, "old_with_new"), u.OldWithNew, ""),
 		})
 	}
+	ca.KeyAgreement = r.staticKey("ca.key_agreement", "ca/agreement", w.KeyAgreement, dir)
 	return ca
 }
 
@@ -112,6 +113,17 @@ func (r *reader) keyPair(path, example string, w writtenProtection, dir string) 
 		}
 	}
 	return p
+}
+
+func (r *reader) staticKey(path, example string, w *writtenStaticKey, dir string) *KeyPair {
+	if w == nil {
+		return nil
+	}
+	p := r.keyPair(path, example, writtenProtection{
+		Certificate: w.Certificate, Chain: w.Chain, Key: w.Key,
+		PassphraseFile: w.PassphraseFile, PassphraseEnv: w.PassphraseEnv, PassphrasePrompt: w.PassphrasePrompt,
+	}, dir)
+	return &p
 }
 
 // weakSignature tells whether the name is of an algorithm that is not made.

@@ -62,7 +62,7 @@ func (r *reader) policy(name, at string, w *writtenPolicy) Policy {
 func (r *reader) mac(at string, w *writtenMAC) alg.MACPolicy {
 	const most = 100_000_000
 	p := alg.MACPolicy{
-		Only:                r.words(child(at, "algorithms"), w.Algorithms, "a MAC algorithm", []string{"pbm", "pbmac1"}),
+		Only:                r.words(child(at, "algorithms"), w.Algorithms, "a MAC algorithm", alg.MACKinds()),
 		MinIterations:       r.number(child(at, "min_iterations"), w.MinIterations, 1, most),
 		MaxIterations:       r.number(child(at, "max_iterations"), w.MaxIterations, 1, most),
 		MaxPBMAC1Iterations: r.number(child(at, "max_pbmac1_iterations"), w.MaxPBMAC1Iterations, 1, most),

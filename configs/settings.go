@@ -61,6 +61,7 @@ type CA struct {
 	KeyGeneration *KeyPair
 	Encryption    *Encryption // nil: nothing is encrypted to the CA
 	RootUpdates   []RootUpdate
+	KeyAgreement  *KeyPair // for MACs by Diffie-Hellman; nil: none
 }
 
 // Encryption is what requesters encrypt to and with.

@@ -84,6 +84,10 @@ type writtenCA struct {
 	// Changes of the root's key, past ones and one to come, so that requesters
 	// may learn of them (caKeyUpdateInfo, rootCaCert)..
 	RootUpdates []writtenRootUpdate `yaml:"root_updates"`
+	// A certificate and key for MACs by Diffie-Hellman: requesters with a key
+	// agreement key (EC, X25519, X448) of the same kind protect messages by
+	// it. Left out, such messages are refused.
+	KeyAgreement *writtenStaticKey `yaml:"key_agreement"`
 }
 
 // writtenEncryption is the certificate and key to which requesters encrypt.
@@ -119,6 +123,22 @@ type writtenRootUpdate struct {
 	NewWithOld string `yaml:"new_with_old"`
 	// The old key in a certificate by the new one.
 	OldWithNew string `yaml:"old_with_new"`
+}
+
+// writtenStaticKey is a certificate and key that do not sign.
+type writtenStaticKey struct {
+	// The certificate, PEM or DER. Required.
+	Certificate string `yaml:"certificate"`
+	// The certificates above it, PEM, where they are not the CA's and its chain.
+	Chain string `yaml:"chain"`
+	// The private key: PKCS#8, encrypted or not. Required.
+	Key string `yaml:"key"`
+	// File whose first line is the passphrase of the key.
+	PassphraseFile string `yaml:"passphrase_file"`
+	// Environment variable that holds the passphrase of the key.
+	PassphraseEnv string `yaml:"passphrase_env"`
+	// Ask for the passphrase of the key on the terminal at each start.
+	PassphrasePrompt bool `yaml:"passphrase_prompt"`
 }
 
 // writtenProtection is the certificate and key that protect answers.
@@ -287,7 +307,7 @@ type writtenPolicy struct {
 	SilentToStrangers bool `yaml:"silent_to_strangers"`
 	// The most requests, revocations or questions in one message.
 	MaxRequests int `yaml:"max_requests"`
-	// What is accepted of protection by shared secrets.
+	// What is accepted of protection by MACs.
 	MAC writtenMAC `yaml:"mac"`
 	// What is accepted of protection by signature.
 	Signatures writtenSignatures `yaml:"signatures"`
@@ -308,9 +328,10 @@ func (p *writtenPolicy) defaults() {
 	p.MaxRequests = 1000
 }
 
-// writtenMAC is what is accepted of protection by shared secrets.
+// writtenMAC is what is accepted of protection by MACs.
 type writtenMAC struct {
-	// Algorithms accepted: pbm, pbmac1. Left out, all.
+	// Algorithms accepted: pbm, pbmac1, and those without a shared secret: dhbm
+	// (by Diffie-Hellman). Left out, all.
 	Algorithms []string `yaml:"algorithms"`
 	// Fewest iterations. An unconfigured OpenSSL 3.0 has 500.
 	MinIterations int `yaml:"min_iterations"`

@@ -50,6 +50,7 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 			if err != nil {
 				return usageError{err}
 			}
+			id.dhMAC = s.Protection.Method == client.MethodDHMAC
 			cred, err := id.credentials()
 			if err != nil {
 				return usageError{err}

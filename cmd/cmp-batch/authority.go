@@ -166,8 +166,21 @@ func (a *authority) passphrase(p configs.Passphrase, what string) ([]byte, error
 	return v, nil
 }
 
-// keyPair reads a certificate, its chain and its key.
+// keyPair reads a certificate, its chain and its key, which signs.
 func (a *authority) keyPair(k configs.KeyPair, what string) (cert []byte, chain [][]byte, signer crypto.Signer, err error) {
+	cert, chain, key, err := a.anyKeyPair(k, what)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, nil, nil, fmt.Errorf("key of %s, %s: private key of type %T cannot sign", what, k.Key, key)
+	}
+	return cert, chain, signer, nil
+}
+
+// anyKeyPair is keyPair for any kind of key.
+func (a *authority) anyKeyPair(k configs.KeyPair, what string) (cert []byte, chain [][]byte, key crypto.PrivateKey, err error) {
 	certs, err := readCertificates(k.Certificate)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("%s: %w", what, err)
@@ -191,10 +204,22 @@ func (a *authority) keyPair(k configs.KeyPair, what string) (cert []byte, chain 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if signer, err = keyfile.ParsePKCS8(pemKey, pass); err != nil {
+	if key, err = keyfile.ParsePrivateKey(pemKey, pass); err != nil {
 		return nil, nil, nil, fmt.Errorf("key of %s, %s: %w", what, k.Key, err)
 	}
-	return cert, chain, signer, nil
+	return cert, chain, key, nil
+}
+
+// staticKey reads a key that does not sign; nil where there is none.
+func (a *authority) staticKey(k *configs.KeyPair, what string) (*cmpcore.StaticKey, error) {
+	if k == nil {
+		return nil, nil
+	}
+	cert, chain, key, err := a.anyKeyPair(*k, what)
+	if err != nil {
+		return nil, err
+	}
+	return &cmpcore.StaticKey{Certificate: cert, Chain: chain, Key: key}, nil
 }
 
 func readCertificates(path string) ([][]byte, error) {
@@ -295,6 +320,9 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 		return nil, err
 	}
 	if ec.Authority.RootUpdates, err = rootUpdates(cfg); err != nil {
+		return nil, err
+	}
+	if ec.Authority.Agreement, err = a.staticKey(cfg.CA.KeyAgreement, "key agreement"); err != nil {
 		return nil, err
 	}
 	for name, pc := range cfg.Profiles {

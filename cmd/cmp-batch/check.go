@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"cmp-batch/cmpcore"
 	"cmp-batch/cmpcore/cmptext"
+	"cmp-batch/cmpcore/issuance"
 	"cmp-batch/configs"
 
 	"github.com/spf13/cobra"
@@ -111,12 +115,20 @@ func (k *checker) all(ctx context.Context) {
 	k.a = &authority{cfg: k.cfg, log: log, cli: k.c, passphrases: map[configs.Passphrase][]byte{}}
 	defer k.a.close()
 	k.rules()
-	caGood := k.keyPair("ca", "the CA", k.cfg.CA.KeyPair, true)
+	caGood := k.keyPair("ca", "the CA", k.cfg.CA.KeyPair, signerFits(func(cert *x509.Certificate, signer crypto.Signer) error {
+		_, err := issuance.NewIssuer(cert.Raw, signer, k.cfg.CA.Signature)
+		return err
+	}))
 	if p := k.cfg.CA.Protection; p != nil {
-		caGood = k.keyPair("ca.protection", "CMP protection", *p, false) && caGood
+		caGood = k.keyPair("ca.protection", "CMP protection", *p, fitsPurpose("CMP protection", p.Signature)) && caGood
+	}
+	if p := k.cfg.CA.KeyAgreement; p != nil {
+		caGood = k.keyPair("ca.key_agreement", "key agreement", *p, func(cert *x509.Certificate, key crypto.PrivateKey) error {
+			return cmpcore.CheckAgreementKey(&cmpcore.StaticKey{Certificate: cert.Raw, Key: key})
+		}) && caGood
 	}
 	if p := k.cfg.CA.KeyGeneration; p != nil {
-		caGood = k.keyPair("ca.key_generation", "key generation", *p, false) && caGood
+		caGood = k.keyPair("ca.key_generation", "key generation", *p, fitsPurpose("key generation", p.Signature)) && caGood
 	}
 	if e := k.cfg.CA.Encryption; e != nil {
 		caGood = k.encryption(e.Certificate) && caGood

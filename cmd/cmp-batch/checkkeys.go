@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"cmp-batch/cmpcore/alg"
-	"cmp-batch/cmpcore/issuance"
 	"cmp-batch/cmpcore/keyfile"
 	"cmp-batch/cmpcore/pkix"
 	"cmp-batch/configs"
@@ -23,8 +22,9 @@ import (
 )
 
 // keyPair checks a certificate, those above it, its passphrase and its key, and
-// tells whether run can use them.
-func (k *checker) keyPair(check, what string, p configs.KeyPair, isCA bool) bool {
+// tells whether run can use them. fits says what the key and its certificate
+// must be.
+func (k *checker) keyPair(check, what string, p configs.KeyPair, fits func(cert *x509.Certificate, key crypto.PrivateKey) error) bool {
 	certs, err := readCertificates(p.Certificate)
 	if err != nil {
 		k.misconfigured(check+".certificate", "", "%s: %v", what, err)
@@ -37,21 +37,27 @@ func (k *checker) keyPair(check, what string, p configs.KeyPair, isCA bool) bool
 	}
 	good := k.validity(check+".certificate", cert)
 	good = k.chain(check+".chain", cert, certs[1:], p.Chain) && good
-	signer := k.key(check, what, p)
-	if signer == nil {
+	key := k.key(check, what, p)
+	if key == nil {
 		return false
 	}
-	if isCA {
-		_, err = issuance.NewIssuer(certs[0], signer, p.Signature)
-	} else {
-		err = fitsPurpose(what, cert, signer, p.Signature)
-	}
-	if err != nil {
+	if err := fits(cert, key); err != nil {
 		k.misconfigured(check, "", "%v", err)
 		return false
 	}
 	k.ok(check+".key", "%s belongs to the certificate", p.Key)
 	return good
+}
+
+// signerFits wraps what is wanted of keys that sign.
+func signerFits(fits func(cert *x509.Certificate, signer crypto.Signer) error) func(*x509.Certificate, crypto.PrivateKey) error {
+	return func(cert *x509.Certificate, key crypto.PrivateKey) error {
+		signer, ok := key.(crypto.Signer)
+		if !ok {
+			return fmt.Errorf("private key of type %T cannot sign", key)
+		}
+		return fits(cert, signer)
+	}
 }
 
 // encryption checks what requesters encrypt to, and that it can be opened.
@@ -70,19 +76,21 @@ func (k *checker) encryption(path string) bool {
 }
 
 // fitsPurpose checks a certificate and key that sign what is not a certificate.
-func fitsPurpose(what string, cert *x509.Certificate, signer crypto.Signer, signature string) error {
-	pub, err := alg.ParsePublicKey(pkix.SubjectPublicKeyInfo(cert.RawSubjectPublicKeyInfo))
-	if err != nil {
-		return fmt.Errorf("key of the certificate for %s: %w", what, err)
-	}
-	if p, ok := pub.(interface{ Equal(crypto.PublicKey) bool }); !ok || !p.Equal(signer.Public()) {
-		return fmt.Errorf("the key does not belong to the certificate for %s", what)
-	}
-	if cert.KeyUsage != 0 && cert.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
-		return fmt.Errorf("the key usage of the certificate for %s lacks digitalSignature", what)
-	}
-	_, err = alg.SignatureFor(signer.Public(), signature)
-	return err
+func fitsPurpose(what, signature string) func(*x509.Certificate, crypto.PrivateKey) error {
+	return signerFits(func(cert *x509.Certificate, signer crypto.Signer) error {
+		pub, err := alg.ParsePublicKey(pkix.SubjectPublicKeyInfo(cert.RawSubjectPublicKeyInfo))
+		if err != nil {
+			return fmt.Errorf("key of the certificate for %s: %w", what, err)
+		}
+		if p, ok := pub.(interface{ Equal(crypto.PublicKey) bool }); !ok || !p.Equal(signer.Public()) {
+			return fmt.Errorf("the key does not belong to the certificate for %s", what)
+		}
+		if cert.KeyUsage != 0 && cert.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
+			return fmt.Errorf("the key usage of the certificate for %s lacks digitalSignature", what)
+		}
+		_, err = alg.SignatureFor(signer.Public(), signature)
+		return err
+	})
 }
 
 // soon is when the end of a certificate of the CA is near: it takes time to
@@ -138,27 +146,27 @@ func (k *checker) chain(check string, cert *x509.Certificate, beside [][]byte, f
 }
 
 // key reads a private key; nil where it cannot be had now.
-func (k *checker) key(check, what string, p configs.KeyPair) crypto.Signer {
+func (k *checker) key(check, what string, p configs.KeyPair) crypto.PrivateKey {
 	k.private(check+".key", p.Key)
 	data, err := readBounded(p.Key, keyfile.MaxKeySize)
 	if err != nil {
 		k.misconfigured(check+".key", "", "%v", err)
 		return nil
 	}
-	if signer, err := keyfile.ParsePKCS8(data, nil); err == nil {
+	if key, err := keyfile.ParsePrivateKey(data, nil); err == nil {
 		k.warn(check+".key", "encrypt it: openssl pkcs8 -topk8 -v2 aes-256-cbc, and say where the passphrase is", "%s is not encrypted", p.Key)
-		return signer
+		return key
 	}
 	pass, ok := k.passphrase(check+".passphrase", "the key of "+what, p.Passphrase)
 	if !ok {
 		return nil
 	}
-	signer, err := keyfile.ParsePKCS8(data, pass)
+	key, err := keyfile.ParsePrivateKey(data, pass)
 	if err != nil {
 		k.misconfigured(check+".key", "", "%s: %v", p.Key, err)
 		return nil
 	}
-	return signer
+	return key
 }
 
 // passphrase checks a source of a passphrase; ok is false where there is none

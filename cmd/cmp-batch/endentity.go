@@ -26,13 +26,15 @@ type identity struct {
 	trust                      []string
 	unprotectedErrors          bool
 	mac                        client.MAC
+	dhMAC                      bool   // sign-key is for key agreement
+	agreementCert              string // the CA's; not needed where a session has it
 }
 
 func (id *identity) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&id.ref, "ref", "", "`REF`erence of the shared secret (senderKID)")
 	f.StringVar(&id.secretFile, "secret-file", "", "`FILE` whose first line is the shared secret")
-	f.StringVar(&id.signCert, "cert", "", "certificate `FILE` that protects the messages by signature, chain after it")
+	f.StringVar(&id.signCert, "cert", "", "certificate `FILE` that protects the messages, chain after it")
 	f.StringVar(&id.signKey, "sign-key", "", "private key `FILE` of --cert")
 	f.StringVar(&id.passphraseFile, "passphrase-file", "", "`FILE` whose first line encrypts the private keys")
 	f.StringArrayVar(&id.trust, "trust", nil, "CA certificate `FILE` whose signed answers are believed (may repeat)")
@@ -59,6 +61,7 @@ func (id *identity) passphrase() ([]byte, error) {
 	return readSecretFile(id.passphraseFile)
 }
 
+// readKey reads a key that signs.
 func readKey(path string, pass []byte) (crypto.Signer, error) {
 	k, err := readAnyKey(path, pass)
 	if err != nil {
@@ -87,6 +90,23 @@ func readAnyKey(path string, pass []byte) (crypto.PrivateKey, error) {
 	return key, nil
 }
 
+// agreement reads the keys of a MAC by Diffie-Hellman.
+func (id *identity) agreement(pass []byte) (*client.Agreement, error) {
+	a := &client.Agreement{MAC: id.mac}
+	var err error
+	if a.Key, err = readAnyKey(id.signKey, pass); err != nil {
+		return nil, fmt.Errorf("--sign-key: %w", err)
+	}
+	if id.agreementCert != "" {
+		certs, err := readCertificates(id.agreementCert)
+		if err != nil {
+			return nil, fmt.Errorf("--ca-agreement-cert: %w", err)
+		}
+		a.Peer = certs[0]
+	}
+	return a, nil
+}
+
 // credentials reads all files that the flags name.
 func (id *identity) credentials() (client.Credentials, error) {
 	c := client.Credentials{Now: time.Now(), Rand: rand.Reader, MAC: id.mac, Signature: id.signAlg}
@@ -109,10 +129,16 @@ func (id *identity) credentials() (client.Credentials, error) {
 		if err != nil {
 			return c, fmt.Errorf("--passphrase-file: %w", err)
 		}
+		c.Certificate, c.Chain = certs[0], certs[1:]
+		if id.dhMAC {
+			if c.Agreement, err = id.agreement(pass); err != nil {
+				return c, err
+			}
+			break
+		}
 		if c.Key, err = readKey(id.signKey, pass); err != nil {
 			return c, fmt.Errorf("--sign-key: %w", err)
 		}
-		c.Certificate, c.Chain = certs[0], certs[1:]
 	default:
 		return c, errors.New("say who asks: --ref and --secret-file, or --cert and --sign-key")
 	}

@@ -115,8 +115,10 @@ writes FILE.key.`,
 	fl.IntVar(&f.pvno, "pvno", 0, "protocol version, 2 or 3 (default 2, or 3 where something asked for needs it)")
 	fl.BoolVar(&f.pbmac1, "pbmac1", false, "protect with PBMAC1 instead of the older password-based MAC")
 	fl.StringVar(&f.macHash, "mac-hash", "", "hash that derives the MAC's key (default sha256)")
-	fl.StringVar(&f.macHMAC, "mac-hmac", "", "hash of the MAC's HMAC (default sha256)")
+	fl.StringVar(&f.macHMAC, "mac-hmac", "", "hash of the MAC's HMAC (default sha256), or kmac128 or kmac256 for KMAC in its place")
 	fl.IntVar(&f.iterations, "mac-iterations", 0, "iterations of the key derivation (default 10000)")
+	fl.BoolVar(&f.dhMAC, "dh-mac", false, "protect with a MAC by Diffie-Hellman: --sign-key and --cert are for key agreement")
+	fl.StringVar(&f.agreementCert, "ca-agreement-cert", "", "certificate `FILE` of the CA for key agreement, with --dh-mac")
 	return c.withJSON(cmd)
 }
 
@@ -136,6 +138,12 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	f.mac = client.MAC{PBMAC1: f.pbmac1, Hash: f.macHash, HMAC: f.macHMAC, Iterations: f.iterations}
 	if err := f.checkCentralKey(kind, &o); err != nil {
 		return usageError{err}
+	}
+	if f.dhMAC != (f.agreementCert != "") {
+		return usage("--dh-mac and --ca-agreement-cert go together")
+	}
+	if f.dhMAC && (f.signCert == "" || f.pbmac1 || f.iterations != 0) {
+		return usage("--dh-mac needs --cert and --sign-key, and has neither --pbmac1 nor --mac-iterations")
 	}
 	var err error
 	if o.Credentials, err = f.credentials(); err != nil {

@@ -61,25 +61,33 @@ func ParseDHBM(a pkix.AlgorithmIdentifier) (*DHBM, error) {
 	return d, nil
 }
 
-// NewDHBM makes one with a hash and an HMAC; zero stands for SHA-256.
-func NewDHBM(owf, mac crypto.Hash) (*DHBM, error) {
-	if owf == 0 {
-		owf = crypto.SHA256
+// DHBMOptions are the parameters of a DHBM to make. Zero fields stand for
+// SHA-256 and HMAC-SHA256.
+type DHBMOptions struct {
+	OWF, HMAC crypto.Hash
+	KMAC      int // 128 or 256: KMAC instead of HMAC (RFC 9481 section 6.2.2)
+}
+
+// NewDHBM makes the parameters for the messages that we protect.
+func NewDHBM(o DHBMOptions) (*DHBM, error) {
+	m, err := newMAC("pbm", o.OWF, o.HMAC) // the same choice of hashes and MACs
+	if err == nil && o.KMAC != 0 {
+		err = m.useKMAC(o.KMAC)
 	}
-	if mac == 0 {
-		mac = crypto.SHA256
-	}
-	d, k := digestByHash[owf], digestByHash[mac]
-	if d == nil || k == nil {
-		return nil, fmt.Errorf("dhbm with %v and HMAC with %v: %w", owf, mac, ErrUnsupported)
+	if err != nil {
+		return nil, fmt.Errorf("dhbm: %w", err)
 	}
 	var b cryptobyte.Builder
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		pkix.AlgorithmIdentifier{OID: d.oid}.Add(b)
-		hmacAlgorithm(k).Add(b)
+		pkix.AlgorithmIdentifier{OID: m.hash.oid}.Add(b)
+		m.macAlg.Add(b)
 	})
 	return ParseDHBM(pkix.AlgorithmIdentifier{OID: oidDHBM, Parameters: b.BytesOrPanic()})
 }
+
+// Admit refuses what the policy does not accept: DHBM at all, or HMAC-SHA1.
+// The error wraps [ErrForbidden].
+func (d *DHBM) Admit(p *MACPolicy) error { return p.admit(kindDHBM, d.mac) }
 
 // Algorithm gives the identifier for the header.
 func (d *DHBM) Algorithm() pkix.AlgorithmIdentifier { return d.alg }

@@ -109,6 +109,10 @@ func NewKEMBM(o KEMBMOptions) (*KEMBM, error) {
 	return ParseKEMBM(pkix.AlgorithmIdentifier{OID: oidKEMBM, Parameters: b.BytesOrPanic()})
 }
 
+// Admit refuses what the policy does not accept: KEMBM at all, or HMAC-SHA1.
+// The error wraps [ErrForbidden].
+func (k *KEMBM) Admit(p *MACPolicy) error { return p.admit(kindKEMBM, k.mac) }
+
 // Algorithm gives the identifier for the header.
 func (k *KEMBM) Algorithm() pkix.AlgorithmIdentifier { return k.alg }
 

@@ -100,8 +100,35 @@ type MACPolicy struct {
 	// RefuseHMACSHA1 refuses HMAC-SHA1 too, the MAC of an unconfigured OpenSSL
 	// 3.0 and the default PRF of PBKDF2, which no attack on SHA-1 reaches.
 	RefuseHMACSHA1 bool
-	// Only, where not empty, lists all that is accepted of "pbm" and "pbmac1".
+	// Only, where not empty, lists all that is accepted of [MACKinds].
 	Only []string
+}
+
+// The MACs whose key does not come of a password.
+const (
+	kindDHBM  = "dhbm"
+	kindKEMBM = "kembm"
+)
+
+// MACKinds lists what MACPolicy.Only may name: the password-based MACs, and
+// those by Diffie-Hellman and by a KEM.
+func MACKinds() (names []string) {
+	for _, k := range macKinds {
+		names = append(names, k.name)
+	}
+	return append(names, kindDHBM, kindKEMBM)
+}
+
+// admit is for MACs whose parameters cost nothing.
+func (p *MACPolicy) admit(kind string, mac *keyedMAC) error {
+	switch {
+	case p == nil:
+	case len(p.Only) > 0 && !slices.Contains(p.Only, kind):
+		return fmt.Errorf("MAC algorithm %s: %w", kind, ErrForbidden)
+	case p.RefuseHMACSHA1 && mac.hmac != nil && mac.hmac.weak:
+		return fmt.Errorf("%s with %s: %w", kind, mac.name, ErrForbidden)
+	}
+	return nil
 }
 
 // Check refuses a policy that nothing could meet, for the reader of
@@ -109,7 +136,7 @@ type MACPolicy struct {
 func (p *MACPolicy) Check() error {
 	q := p.filled()
 	for _, n := range q.Only {
-		if !slices.ContainsFunc(macKinds, func(k *macKind) bool { return k.name == n }) {
+		if !slices.Contains(MACKinds(), n) {
 			return fmt.Errorf("MAC algorithm %.40q: %w", n, ErrUnsupported)
 		}
 	}

@@ -164,7 +164,7 @@ func TestDHBM(t *testing.T) {
 		{crypto.SHA256, crypto.SHA384, append(slices.Clone(base[:]), one[:16]...)},
 		{crypto.SHA256, crypto.SHA224, base[:28]},
 	} {
-		d, err := NewDHBM(c.owf, c.mac)
+		d, err := NewDHBM(DHBMOptions{OWF: c.owf, HMAC: c.mac})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +180,7 @@ func TestDHBM(t *testing.T) {
 			t.Errorf("%s: wrong MAC", d.Name())
 		}
 	}
-	d, _ := NewDHBM(0, 0)
+	d, _ := NewDHBM(DHBMOptions{})
 	// SEQUENCE { SEQUENCE { sha256 }, SEQUENCE { hmacWithSHA256, NULL } }
 	if got := hex.EncodeToString(d.Algorithm().Parameters); got != "301b300b0609608648016503040201300c06082a864886f70d02090500" {
 		t.Errorf("parameters %s", got)
@@ -193,7 +193,7 @@ func TestDHBM(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := NewDHBM(crypto.SHA1, 0); !errors.Is(err, ErrForbidden) {
+	if _, err := NewDHBM(DHBMOptions{OWF: crypto.SHA1}); !errors.Is(err, ErrForbidden) {
 		t.Errorf("SHA-1: %v", err)
 	}
 	if _, err := ParseDHBM(pkix.AlgorithmIdentifier{OID: oidKEMBM}); !errors.Is(err, ErrUnsupported) {
@@ -430,7 +430,7 @@ func FuzzParseKEMBM(f *testing.F) {
 		}
 		f.Add(k.Algorithm().Parameters)
 	}
-	d, err := NewDHBM(0, 0)
+	d, err := NewDHBM(DHBMOptions{})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -16,7 +16,8 @@ import (
 
 // Credentials are what a step needs and a session must not keep: how our
 // messages are protected, whose answers are believed, the time, and random
-// octets. Either Secret or Key is set; with both, Secret protects.
+// octets. One of Secret, Agreement and Key is set; of several, the first of these
+// protects.
 type Credentials struct {
 	// Secret is the shared secret, Reference its name: the senderKID.
 	Secret    []byte
@@ -30,6 +31,10 @@ type Credentials struct {
 	Certificate []byte
 	Chain       [][]byte
 	Signature   string
+
+	// Agreement, if set, protects by a MAC under a Diffie-Hellman secret instead
+	// of Key, whose Certificate it has in its place.
+	Agreement *Agreement
 
 	Trust Trust
 
@@ -45,8 +50,19 @@ type Credentials struct {
 	Rand io.Reader
 }
 
+// Agreement is our half of a MAC by Diffie-Hellman, and the CA's (RFC 9810
+// section 5.1.3.2). The CA answers in kind.
+type Agreement struct {
+	Key crypto.PrivateKey // of Credentials.Certificate: EC, X25519 or X448
+	// Peer (DER) is the CA's certificate for key agreement. That it is the CA's
+	// is taken on the caller's word, as that of a trust anchor is.
+	Peer []byte
+	MAC  MAC // Hash and HMAC alone count; the default is SHA-256 and HMAC-SHA256
+}
+
 // MAC says how a shared secret protects. The zero value is PBM with SHA-256,
-// HMAC-SHA256 and 10,000 iterations. Hashes are named as alg.HashByName does.
+// HMAC-SHA256 and 10,000 iterations. Hashes are named as alg.HashByName does;
+// HMAC may also be "kmac128" or "kmac256" (RFC 9481 section 6.2.2).
 type MAC struct {
 	PBMAC1     bool   `json:"pbmac1,omitempty"` // instead of PBM
 	Hash       string `json:"hash,omitempty"`   // one-way function of PBM, PRF of PBMAC1
@@ -91,6 +107,7 @@ type Trust struct {
 // signer is the protection certificate of our own messages, read.
 type signer struct {
 	cert *x509.Certificate
+	peer *x509.Certificate // with Agreement
 }
 
 // check reports what is missing, and reads our certificate.
@@ -103,23 +120,32 @@ func (c *Credentials) check() (*signer, error) {
 			return nil, fmt.Errorf("%w: a shared secret needs its reference", ErrCredentials)
 		}
 		return nil, nil
-	case c.Key == nil:
+	case c.Key == nil && c.Agreement == nil:
 		return nil, fmt.Errorf("%w: neither a shared secret nor a key is given", ErrCredentials)
 	case len(c.Certificate) == 0:
-		return nil, fmt.Errorf("%w: the key that signs needs its certificate", ErrCredentials)
+		return nil, fmt.Errorf("%w: the key that protects needs its certificate", ErrCredentials)
 	}
 	cert, err := x509.ParseCertificate(c.Certificate)
 	if err != nil {
 		return nil, fmt.Errorf("%w: own certificate: %w", ErrCredentials, err)
 	}
-	spki, err := alg.MarshalPublicKey(c.Key.Public())
+	own := &signer{cert: cert}
+	var pub crypto.PublicKey
+	if c.Agreement != nil {
+		if pub, own.peer, err = c.Agreement.check(cert); err != nil {
+			return nil, err
+		}
+	} else {
+		pub = c.Key.Public()
+	}
+	spki, err := alg.MarshalPublicKey(pub)
 	if err != nil {
 		return nil, fmt.Errorf("%w: own key: %w", ErrCredentials, err)
 	}
 	if !sameKey(spki, cert.RawSubjectPublicKeyInfo) {
 		return nil, fmt.Errorf("%w: own key and certificate are not a pair", ErrCredentials)
 	}
-	return &signer{cert}, nil
+	return own, nil
 }
 
 // protector gives what seals a message.
@@ -131,6 +157,9 @@ func (c *Credentials) protector() (cmp.Protector, error) {
 		}
 		return cmp.MACProtector(m, c.Secret), nil
 	}
+	if c.Agreement != nil {
+		return c.Agreement.protector()
+	}
 	a, err := alg.SignatureFor(c.Key.Public(), c.Signature)
 	if err != nil {
 		return nil, err
@@ -139,18 +168,30 @@ func (c *Credentials) protector() (cmp.Protector, error) {
 }
 
 func (m MAC) make(rand io.Reader) (*alg.MAC, error) {
-	h, err := hashOrZero(m.Hash)
-	if err != nil {
-		return nil, err
-	}
-	k, err := hashOrZero(m.HMAC)
+	h, k, kmac, err := m.algorithms()
 	if err != nil {
 		return nil, err
 	}
 	if m.PBMAC1 {
-		return alg.NewPBMAC1(rand, alg.PBMAC1Options{PRF: h, HMAC: k, Iterations: m.Iterations})
+		return alg.NewPBMAC1(rand, alg.PBMAC1Options{PRF: h, HMAC: k, KMAC: kmac, Iterations: m.Iterations})
 	}
-	return alg.NewPBM(rand, alg.PBMOptions{OWF: h, HMAC: k, Iterations: m.Iterations})
+	return alg.NewPBM(rand, alg.PBMOptions{OWF: h, HMAC: k, KMAC: kmac, Iterations: m.Iterations})
+}
+
+// algorithms gives the hash, and the HMAC's hash or the bits of KMAC.
+func (m MAC) algorithms() (h, hmac crypto.Hash, kmac int, err error) {
+	if h, err = hashOrZero(m.Hash); err != nil {
+		return 0, 0, 0, err
+	}
+	switch m.HMAC {
+	case "kmac128":
+		kmac = 128
+	case "kmac256":
+		kmac = 256
+	default:
+		hmac, err = hashOrZero(m.HMAC)
+	}
+	return h, hmac, kmac, err
 }
 
 func hashOrZero(name string) (crypto.Hash, error) {

@@ -65,18 +65,23 @@ const (
 // Protection says how our messages of a session are protected. All of them
 // have the same.
 type Protection struct {
-	Method    string `json:"method"` // "mac" or "signature"
+	Method    string `json:"method"` // "mac", "signature" or "dh-mac"
 	Reference Octets `json:"reference,omitempty"`
 	MAC       *MAC   `json:"mac,omitempty"`
 
 	Certificate []byte `json:"certificate,omitempty"`
 	Signature   string `json:"signature,omitempty"`
+
+	// Peer is the CA's certificate for key agreement.
+	Peer []byte `json:"peer,omitempty"`
 }
 
-// The methods of [Protection].
+// The methods of [Protection]: a shared secret, a signature, a MAC by
+// Diffie-Hellman.
 const (
-	methodMAC       = "mac"
-	methodSignature = "signature"
+	MethodMAC       = "mac"
+	MethodSignature = "signature"
+	MethodDHMAC     = "dh-mac"
 )
 
 // Item is one wanted certificate.
@@ -180,7 +185,7 @@ func (s *Session) check() error {
 		return bad("transactionID or nonce is missing")
 	case len(s.Sender) == 0 || len(s.Recipient) == 0:
 		return bad("sender or recipient is missing")
-	case s.Protection.Method != methodMAC && s.Protection.Method != methodSignature:
+	case !slices.Contains([]string{MethodMAC, MethodSignature, MethodDHMAC}, s.Protection.Method):
 		return bad("its protection is unknown")
 	}
 	return nil
@@ -190,7 +195,7 @@ func (s *Session) check() error {
 // than those of the request: follow-ups must have the same (RFC 9810 section
 // 5.1.3).
 func (s *Session) use(c *Credentials) error {
-	if s.Protection.Method == methodMAC {
+	if s.Protection.Method == MethodMAC {
 		switch {
 		case len(c.Secret) == 0:
 			return fmt.Errorf("%w: the request was protected by a shared secret, which is needed again", ErrCredentials)
@@ -205,6 +210,9 @@ func (s *Session) use(c *Credentials) error {
 		_, err := c.check()
 		return err
 	}
+	if s.Protection.Method == MethodDHMAC {
+		return s.useAgreement(c)
+	}
 	if c.Key == nil {
 		return fmt.Errorf("%w: the request was signed, the same key is needed again", ErrCredentials)
 	}
@@ -214,8 +222,30 @@ func (s *Session) use(c *Credentials) error {
 	if !bytes.Equal(c.Certificate, s.Protection.Certificate) {
 		return fmt.Errorf("%w: the request was signed under another certificate", ErrCredentials)
 	}
-	c.Secret, c.Reference = nil, nil
+	c.Secret, c.Reference, c.Agreement = nil, nil, nil
 	c.Signature = s.Protection.Signature
+	_, err := c.check()
+	return err
+}
+
+func (s *Session) useAgreement(c *Credentials) error {
+	if c.Agreement == nil {
+		return fmt.Errorf("%w: the request was protected by a MAC by Diffie-Hellman, the same key is needed again", ErrCredentials)
+	}
+	if c.Certificate == nil {
+		c.Certificate = s.Protection.Certificate
+	}
+	a := *c.Agreement
+	if a.Peer == nil {
+		a.Peer = s.Protection.Peer
+	}
+	if !bytes.Equal(c.Certificate, s.Protection.Certificate) || !bytes.Equal(a.Peer, s.Protection.Peer) {
+		return fmt.Errorf("%w: the request was protected under another certificate, ours or the CA's", ErrCredentials)
+	}
+	if s.Protection.MAC != nil {
+		a.MAC = *s.Protection.MAC
+	}
+	c.Secret, c.Reference, c.Agreement = nil, nil, &a
 	_, err := c.check()
 	return err
 }

@@ -69,9 +69,13 @@ func Start(o Options) (*Session, []byte, error) {
 func protection(c *Credentials) (Protection, error) {
 	if len(c.Secret) > 0 {
 		mac := c.MAC
-		return Protection{Method: methodMAC, Reference: slices.Clone(c.Reference), MAC: &mac}, nil
+		return Protection{Method: MethodMAC, Reference: slices.Clone(c.Reference), MAC: &mac}, nil
 	}
-	return Protection{Method: methodSignature, Certificate: slices.Clone(c.Certificate), Signature: c.Signature}, nil
+	if a := c.Agreement; a != nil {
+		mac := a.MAC
+		return Protection{Method: MethodDHMAC, Certificate: slices.Clone(c.Certificate), Peer: slices.Clone(a.Peer), MAC: &mac}, nil
+	}
+	return Protection{Method: MethodSignature, Certificate: slices.Clone(c.Certificate), Signature: c.Signature}, nil
 }
 
 // names gives the sender and the recipient.
@@ -149,12 +153,15 @@ func (s *Session) send(c *Credentials, body cmp.Body, info []cmp.InfoTypeAndValu
 	if !s.NoTime {
 		h.MessageTime = c.Now
 	}
-	if h.SenderKID = s.Protection.Reference; s.Protection.Method == methodSignature {
-		cert, err := c.check()
+	if h.SenderKID = s.Protection.Reference; s.Protection.Method != MethodMAC {
+		own, err := c.check()
 		if err != nil {
 			return nil, err
 		}
-		h.SenderKID = cert.cert.SubjectKeyId
+		h.SenderKID = own.cert.SubjectKeyId
+		if own.peer != nil {
+			h.RecipKID = own.peer.SubjectKeyId
+		}
 	}
 	p, err := c.protector()
 	if err != nil {

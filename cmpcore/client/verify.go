@@ -17,10 +17,13 @@ import (
 const maxCandidates = 8
 
 // authenticate checks the protection. It gives the signer's certificate, nil
-// where the shared secret protects.
+// where a MAC protects.
 func (s *Session) authenticate(m *cmp.PKIMessage, c *Credentials) (*x509.Certificate, error) {
-	if s.Protection.Method == methodMAC && cmp.ProtectionKind(m.Header.ProtectionAlg) != cmp.ProtectionSignature {
+	if s.Protection.Method == MethodMAC && cmp.ProtectionKind(m.Header.ProtectionAlg) != cmp.ProtectionSignature {
 		return nil, m.VerifyMAC(c.Secret, c.Trust.MACPolicy)
+	}
+	if s.Protection.Method == MethodDHMAC && cmp.ProtectionKind(m.Header.ProtectionAlg) == cmp.ProtectionDHMAC && m.Protection != nil {
+		return nil, c.authenticateDHMAC(m)
 	}
 	// A signature in answer to a MAC is as good as the anchors the caller gave
 	// for it.

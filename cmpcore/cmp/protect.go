@@ -40,11 +40,6 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-var (
-	oidDHBasedMAC  = pkix.MustOID("1.2.840.113533.7.66.30")
-	oidKEMBasedMAC = pkix.MustOID("1.2.840.113533.7.66.16")
-)
-
 // ProtectionKind sorts a protection algorithm, whatever its parameters. A zero
 // identifier is ProtectionNone.
 func ProtectionKind(a pkix.AlgorithmIdentifier) Kind {
@@ -55,9 +50,9 @@ func ProtectionKind(a pkix.AlgorithmIdentifier) Kind {
 		return ProtectionMAC
 	case alg.IsSignature(a):
 		return ProtectionSignature
-	case a.OID == oidDHBasedMAC:
+	case alg.IsDHBM(a):
 		return ProtectionDHMAC
-	case a.OID == oidKEMBasedMAC:
+	case alg.IsKEMBM(a):
 		return ProtectionKEMMAC
 	}
 	return ProtectionUnknown
@@ -106,6 +101,47 @@ func (m *PKIMessage) VerifySignature(pub crypto.PublicKey, p *alg.SignaturePolic
 	return nil
 }
 
+// VerifyDHMAC checks a protection by a MAC under a Diffie-Hellman secret (RFC
+// 9810 section 5.1.3.2), which alg.SharedSecret gives. A nil policy stands for
+// its defaults. Errors are as those of [PKIMessage.VerifyMAC].
+func (m *PKIMessage) VerifyDHMAC(secret []byte, p *alg.MACPolicy) (*alg.DHBM, error) {
+	if err := m.wantProtection(ProtectionDHMAC); err != nil {
+		return nil, err
+	}
+	d, err := alg.ParseDHBM(m.Header.ProtectionAlg)
+	if err == nil {
+		err = d.Admit(p)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("message protection: %w", err)
+	}
+	if !d.Verify(secret, m.ProtectedPart(), m.Protection) {
+		return nil, ErrMAC
+	}
+	return d, nil
+}
+
+// VerifyKEMMAC checks a protection by a MAC under a KEM's secret (RFC 9810
+// section 5.1.3.4), for the transactionID of the message that had the
+// ciphertext. A nil policy stands for its defaults. Errors are as those of
+// [PKIMessage.VerifyMAC].
+func (m *PKIMessage) VerifyKEMMAC(secret, transactionID []byte, p *alg.MACPolicy) (*alg.KEMBM, error) {
+	if err := m.wantProtection(ProtectionKEMMAC); err != nil {
+		return nil, err
+	}
+	k, err := alg.ParseKEMBM(m.Header.ProtectionAlg)
+	if err == nil {
+		err = k.Admit(p)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("message protection: %w", err)
+	}
+	if !k.Verify(secret, transactionID, m.ProtectedPart(), m.Protection) {
+		return nil, ErrMAC
+	}
+	return k, nil
+}
+
 func (m *PKIMessage) wantProtection(want Kind) error {
 	switch k := ProtectionKind(m.Header.ProtectionAlg); {
 	case k == ProtectionNone || m.Protection == nil:
@@ -129,7 +165,7 @@ func FailInfoFor(err error) PKIFailureInfo {
 	return 0
 }
 
-// Protector protects messages to send: with a MAC or with a signature.
+// Protector protects messages to send: with a MAC of some kind or a signature.
 type Protector interface {
 	// Algorithm is what the header names.
 	Algorithm() pkix.AlgorithmIdentifier
@@ -148,6 +184,33 @@ func MACProtector(mac *alg.MAC, secret []byte) Protector { return macProtector{m
 
 func (p macProtector) Algorithm() pkix.AlgorithmIdentifier { return p.mac.Algorithm() }
 func (p macProtector) Protect(part []byte) ([]byte, error) { return p.mac.Sum(p.secret, part) }
+
+type dhProtector struct {
+	mac    *alg.DHBM
+	secret []byte
+}
+
+// DHMACProtector protects under a Diffie-Hellman secret.
+func DHMACProtector(mac *alg.DHBM, secret []byte) Protector { return dhProtector{mac, secret} }
+
+func (p dhProtector) Algorithm() pkix.AlgorithmIdentifier { return p.mac.Algorithm() }
+func (p dhProtector) Protect(part []byte) ([]byte, error) { return p.mac.Sum(p.secret, part) }
+
+type kemProtector struct {
+	mac                   *alg.KEMBM
+	secret, transactionID []byte
+}
+
+// KEMMACProtector protects under a KEM's secret, for the transactionID of the
+// message that had the ciphertext.
+func KEMMACProtector(mac *alg.KEMBM, secret, transactionID []byte) Protector {
+	return kemProtector{mac, secret, transactionID}
+}
+
+func (p kemProtector) Algorithm() pkix.AlgorithmIdentifier { return p.mac.Algorithm() }
+func (p kemProtector) Protect(part []byte) ([]byte, error) {
+	return p.mac.Sum(p.secret, p.transactionID, part)
+}
 
 type signatureProtector struct {
 	rand   io.Reader

@@ -16,6 +16,8 @@ var (
 	oidPBM    = pkix.MustOID("1.2.840.113533.7.66.13")
 	oidPBMAC1 = pkix.MustOID("1.2.840.113549.1.5.14")
 	oidPBKDF2 = pkix.MustOID("1.2.840.113549.1.5.12")
+	oidDHBM   = pkix.MustOID("1.2.840.113533.7.66.30")
+	oidKEMBM  = pkix.MustOID("1.2.840.113533.7.66.16")
 	oidEC     = pkix.MustOID("1.2.840.10045.2.1")
 )
 
@@ -23,8 +25,7 @@ var (
 var names = map[pkix.OID]string{
 	oidPBM: "PBM", oidPBMAC1: "PBMAC1", oidPBKDF2: "PBKDF2",
 
-	pkix.MustOID("1.2.840.113533.7.66.30"): "DHBasedMac",
-	pkix.MustOID("1.2.840.113533.7.66.16"): "KemBasedMac",
+	oidDHBM: "DHBasedMac", oidKEMBM: "KemBasedMac",
 
 	pkix.MustOID("1.3.14.3.2.26"):              "sha1",
 	pkix.MustOID("2.16.840.1.101.3.4.2.4"):     "sha224",
@@ -135,6 +136,14 @@ func algorithm(n *node, key string, a pkix.AlgorithmIdentifier) {
 		if pbmac1(c, a.Parameters) {
 			return
 		}
+	case oidDHBM:
+		if dhbm(c, a.Parameters) {
+			return
+		}
+	case oidKEMBM:
+		if kembm(c, a.Parameters) {
+			return
+		}
 	case oidEC:
 		p := cryptobyte.String(a.Parameters)
 		if o, ok := pkix.ReadOID(&p); ok && p.Empty() {
@@ -220,6 +229,58 @@ func pbmac1(n *node, params []byte) bool {
 		n.str("keyLength", keyLen)
 		n.line += ", key of " + keyLen + " octets"
 	}
+	n.str("mac", oidName(mac.OID))
+	return true
+}
+
+// dhbm reads DHBMParameter (RFC 9810 section 5.1.3.2).
+func dhbm(n *node, params []byte) bool {
+	s := cryptobyte.String(params)
+	var seq cryptobyte.String
+	if !s.ReadASN1(&seq, asn1.SEQUENCE) || !s.Empty() {
+		return false
+	}
+	owf, ok := pkix.ReadAlgorithm(&seq)
+	if !ok {
+		return false
+	}
+	mac, ok := pkix.ReadAlgorithm(&seq)
+	if !ok || !seq.Empty() {
+		return false
+	}
+	n.str("owf", oidName(owf.OID))
+	n.str("mac", oidName(mac.OID))
+	n.line = fmt.Sprintf("DHBasedMac, owf %s, mac %s", oidName(owf.OID), oidName(mac.OID))
+	return true
+}
+
+// kembm reads KemBMParameter (RFC 9810 section 5.1.3.4).
+func kembm(n *node, params []byte) bool {
+	s := cryptobyte.String(params)
+	var seq, context cryptobyte.String
+	var has bool
+	if !s.ReadASN1(&seq, asn1.SEQUENCE) || !s.Empty() {
+		return false
+	}
+	kdf, ok := pkix.ReadAlgorithm(&seq)
+	if !ok || !seq.ReadOptionalASN1(&context, &has, asn1.Tag(0).ContextSpecific()) {
+		return false
+	}
+	size, ok := pkix.ReadInteger(&seq, asn1.INTEGER)
+	if !ok {
+		return false
+	}
+	mac, ok := pkix.ReadAlgorithm(&seq)
+	if !ok || !seq.Empty() {
+		return false
+	}
+	n.str("kdf", oidName(kdf.OID))
+	n.line = fmt.Sprintf("KemBasedMac, kdf %s, key of %s octets, mac %s", oidName(kdf.OID), decimal(size), oidName(mac.OID))
+	if has {
+		n.hex("kemContext", context)
+		n.line += ", context " + n.t.hex(context)
+	}
+	n.big("length", size)
 	n.str("mac", oidName(mac.OID))
 	return true
 }
