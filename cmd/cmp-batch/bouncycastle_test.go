@@ -112,6 +112,9 @@ func (b *bouncy) do(t testing.TB, verb string, args ...string) string {
 // bouncyConfig is broadConfig with a channel for what a caller of Bouncy Castle
 // gets who chooses no algorithms.
 var bouncyConfig = strings.NewReplacer(
+	"  - name: devices\n", "  - name: devices\n    central_keys: [ecdsa-p256]\n",
+	"  - name: holders\n", "  - name: holders\n    central_keys: [ecdsa-p256]\n",
+	"ed25519]", "ed25519, ed448]",
 	"policies:\n", `  - name: sha1
     policy: sha1
     dir: {in: spool/sha1/in, out: spool/sha1/out, archive: spool/sha1/archive, failed: spool/sha1/failed}
@@ -175,15 +178,10 @@ func TestBouncyCastleEnrols(t *testing.T) {
 	t.Parallel()
 	const raSecret, slowSecret = "what the RA knows", "what slow 1 knows"
 	f := newOffline(t, nil, bouncyConfig, map[string]string{"device-1": deviceSecret, "ra-1": raSecret, "slow-1": slowSecret})
-	for _, d := range []string{"in", "out", "archive", "failed"} {
-		if err := os.MkdirAll(filepath.Join(f.dir, "spool", "sha1", d), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
 	b := startBouncy(t, f.work)
 	t.Logf("Bouncy Castle %s", b.do(t, "version"))
 	b.do(t, "trust", "file="+f.ca())
-	for name, kind := range map[string]string{"p256": "P-256", "p384": "P-384", "rsa": "rsa", "ed": "Ed25519", "new": "P-256", "other": "P-256"} {
+	for name, kind := range map[string]string{"p256": "P-256", "p384": "P-384", "rsa": "rsa", "ed": "Ed25519", "ed448": "Ed448", "new": "P-256", "other": "P-256"} {
 		b.do(t, "key", "name="+name, "type="+kind)
 	}
 	secret := func(ref, secret string, more ...string) []string {
@@ -213,7 +211,7 @@ func TestBouncyCastleEnrols(t *testing.T) {
 	first := []bcStep{
 		// Protection.
 		{tx: "p256", args: with(usual, ir("p256", "p256")), answer: granted(pbm256, "p256")},
-		{tx: "p384", args: with(pbm("sha384", "100", "hmac-sha384"), ir("p384", "p384", "alg=SHA384withECDSA")), answer: granted("v2 pbm sha384 100 hmac-sha384", "p384")},
+		{tx: "p384", args: with(pbm("sha384", "100", "hmac-sha384"), ir("p384", "p384", "alg=SHA384withECDSA", "usage=136")), answer: granted("v2 pbm sha384 100 hmac-sha384", "p384")},
 		{tx: "rsa", args: with(pbm("sha512", "50000", "hmac-sha512"), []string{"pvno=3"}, ir("rsa", "rsa", "dns=rsa.example", "usage=160", "days=30", "issuer=self")),
 			answer: granted("v3 pbm sha512 50000 hmac-sha512", "rsa")},
 		{tx: "hmac-sha1", args: with(pbm("sha224", "500", "hmac-sha1"), ir("p256", "hmac-sha1")), answer: granted("v2 pbm sha224 500 hmac-sha1", "hmac-sha1")},
@@ -240,6 +238,7 @@ func TestBouncyCastleEnrols(t *testing.T) {
 		// Proof of possession.
 		{tx: "pss", args: with(usual, ir("rsa", "pss", "alg=SHA256withRSAandMGF1")), answer: granted(pbm256, "pss")},
 		{tx: "ed", args: with(usual, ir("ed", "ed")), answer: granted(pbm256, "ed")},
+		{tx: "ed448", args: with(usual, ir("ed448", "ed448")), answer: granted(pbm256, "ed448")},
 		{tx: "pop-mac", args: with(usual, ir("p256", "", "dns=pop-mac.example", "pop=mac")), answer: "ip " + pbm256 + " caPubs [0 accepted ]"},
 		{tx: "pop-mac-wrong", args: with(usual, ir("p256", "", "dns=x.example", "pop=mac", "secret=another")), answer: refused(pbm256, `badPOP "publicKeyMAC does not verify"`)},
 		{tx: "pop-sender", args: with(usual, []string{"sender=CN=pop-sender"}, ir("p256", "", "dns=pop-sender.example", "pop=sender")), answer: "ip " + pbm256 + " caPubs [0 accepted ]"},
@@ -259,6 +258,7 @@ func TestBouncyCastleEnrols(t *testing.T) {
 		{tx: "three", args: with(ra, []string{"kind=ir", "item=key=p256|subject=CN=three", "item=key=p384|subject=CN=three-1|pop=raVerified", "item=key=other|subject=CN=x|pop=wrongkey|other=p256"}),
 			answer: "ip " + pbm256 + ` caPubs [0 accepted CN=three] [1 accepted CN=three-1] [2 rejection badPOP "the proof of possession does not verify"]`},
 		{tx: "implicit", args: with(usual, []string{"implicit=yes"}, ir("p256", "implicit")), answer: granted(pbm256+" implicit", "implicit")},
+		{tx: "central", args: with(usual, []string{"pvno=3"}, ir("central", "central")), answer: "ip v3" + pbm256[2:] + " caPubs [0 accepted CN=central pwri]"},
 		{tx: "rejected", args: with(usual, ir("p256", "rejected")), answer: granted(pbm256, "rejected")},
 		{tx: "wrong-hash", args: with(usual, ir("p256", "wrong-hash")), answer: granted(pbm256, "wrong-hash")},
 		{tx: "waits", channel: "rfc", args: with(slow, ir("p256", "waits")), answer: "ip " + pbm256 + ` [0 waiting "waits for a decision of the CA's operator"]`},
@@ -321,8 +321,13 @@ func TestBouncyCastleEnrols(t *testing.T) {
 		{tx: "kur-rsa", args: with(signed("rsa"), update("rsa")), answer: kup("rsa")},
 		{tx: "kur-pss", args: with(signed("pss", "alg=SHA512withRSAandMGF1"), update("pss")), answer: kup("pss")},
 		{tx: "kur-ed", args: with(signed("ed"), update("ed")), answer: kup("ed")},
+		{tx: "kur-ed448", args: with(signed("ed448"), update("ed448")), answer: kup("ed448")},
 		{tx: "kur-sender", args: with(signed("salt-8"), []string{"kind=kur", "item=key=new|pop=sender"}), answer: kup("salt-8")},
 		{tx: "cr-signed", args: with(signed("cr"), []string{"kind=cr", "item=key=new|subject=CN=cr-signed"}), answer: "cp " + bySignature + " [0 accepted CN=cr-signed]"},
+		{tx: "central-ktri", args: with(signed("rsa", "pvno=3"), []string{"kind=cr", "item=key=central|subject=CN=central-ktri"}),
+			answer: "cp v3" + bySignature[2:] + " [0 accepted CN=central-ktri ktri]"},
+		{tx: "central-kari", args: with(signed("p384", "pvno=3"), []string{"kind=cr", "item=key=central|subject=CN=central-kari"}),
+			answer: "cp v3" + bySignature[2:] + " [0 accepted CN=central-kari kari]"},
 		{tx: "kur-sha1", args: with(signed("rsa", "alg=SHA1withRSA"), update("rsa")), answer: signedError(`badAlg "the signature algorithm is not accepted"`)},
 		{tx: "kur-false", args: with(signed("p256", "signkey=other"), update("p256")), answer: signedError(badSignature)},
 		{tx: "kur-other", args: with(signed("rsa"), update("p256", "old=p256")), answer: "kup " + bySignature + ` [0 rejection badCertId "oldCertID is not the certificate that signs"]`},
@@ -354,5 +359,32 @@ func TestBouncyCastleEnrols(t *testing.T) {
 	}
 	if _, _, err := f.store.VerifyAudit(context.Background()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestBouncyCastleAtEdwardsCAs: where a CA signs by EdDSA the signature of a
+// certificate names no hash for certConf, which Bouncy Castle finds by itself.
+func TestBouncyCastleAtEdwardsCAs(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"ed25519", "ed448"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			f := newOffline(t, nil, bouncyConfig, map[string]string{"device-1": deviceSecret}, "--key-type", kind)
+			b := startBouncy(t, f.work)
+			b.do(t, "trust", "file="+f.ca())
+			b.do(t, "key", "name=p256", "type=P-256")
+			ir := []string{"kid=device-1", "secret=" + deviceSecret, "hash=sha256", "iterations=1000", "mac=hmac-sha256", "kind=ir", "item=key=p256|subject=CN=device"}
+			step := bcStep{tx: "device", args: ir, answer: "ip v2 pbm sha256 1000 hmac-sha256 caPubs [0 accepted CN=device]"}
+			f.carry(t, b, 1, []bcStep{step})
+			f.carry(t, b, 2, []bcStep{step.confirm()})
+			f.status(t, "device.crt", cmpcore.Valid)
+			how := "v2 signed " + strings.ToUpper(kind)
+			f.carry(t, b, 3, []bcStep{
+				{tx: "kur", args: []string{"sign=device", "kind=kur", "item=key=p256|subject=CN=device"},
+					answer: "kup " + how + ` [0 rejection badCertTemplate "the new certificate must have a new key"]`},
+				{tx: "rr", args: []string{"sign=device", "kind=rr", "revoke=device", "reason=1"}, answer: "rp " + how + " [accepted device]"},
+			})
+			f.status(t, "device.crt", cmpcore.Revoked)
+		})
 	}
 }

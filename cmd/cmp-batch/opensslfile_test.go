@@ -72,17 +72,17 @@ type offline struct {
 	o *openssl
 }
 
-func newOffline(t *testing.T, o *openssl, config string, secrets map[string]string) offline {
+func newOffline(t *testing.T, o *openssl, config string, secrets map[string]string, init ...string) offline {
 	root := t.TempDir()
 	s := &site{dir: filepath.Join(root, "ca"), work: filepath.Join(root, "work")}
 	s.config = filepath.Join(s.dir, configs.FileName)
 	if err := os.Mkdir(s.work, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s.cli(t, "init", s.dir, "--subject", "CN=Interop CA,O=Interop")
+	s.cli(t, with([]string{"init", s.dir, "--subject", "CN=Interop CA,O=Interop"}, init)...)
 	if config != "" {
 		writeFile(t, s.config, config)
-		for _, ch := range []string{"poll", "rfc", "hold", "strict"} {
+		for _, ch := range []string{"poll", "rfc", "hold", "strict", "sha1"} {
 			for _, d := range []string{"in", "out", "archive", "failed"} {
 				if err := os.MkdirAll(filepath.Join(s.dir, "spool", ch, d), 0o755); err != nil {
 					t.Fatal(err)

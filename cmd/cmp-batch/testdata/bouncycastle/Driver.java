@@ -29,6 +29,7 @@ import java.util.Map;
 import org.bouncycastle.asn1.*;
 import org.bouncycastle.asn1.cmp.*;
 import org.bouncycastle.asn1.crmf.*;
+import org.bouncycastle.asn1.cms.ContentInfo;
 import org.bouncycastle.asn1.iana.IANAObjectIdentifiers;
 import org.bouncycastle.asn1.nist.NISTObjectIdentifiers;
 import org.bouncycastle.asn1.oiw.OIWObjectIdentifiers;
@@ -36,6 +37,7 @@ import org.bouncycastle.asn1.pkcs.CertificationRequest;
 import org.bouncycastle.asn1.pkcs.PBKDF2Params;
 import org.bouncycastle.asn1.pkcs.PBMAC1Params;
 import org.bouncycastle.asn1.pkcs.PKCSObjectIdentifiers;
+import org.bouncycastle.asn1.pkcs.PrivateKeyInfo;
 import org.bouncycastle.asn1.x500.X500Name;
 import org.bouncycastle.asn1.x509.*;
 import org.bouncycastle.asn1.x509.Extension;
@@ -47,6 +49,18 @@ import org.bouncycastle.cert.crmf.Control;
 import org.bouncycastle.cert.crmf.jcajce.JcePKMACValuesCalculator;
 import org.bouncycastle.cert.jcajce.JcaX509CertificateConverter;
 import org.bouncycastle.cert.jcajce.JcaX509ExtensionUtils;
+import org.bouncycastle.cms.CMSEnvelopedData;
+import org.bouncycastle.cms.CMSSignedData;
+import org.bouncycastle.cms.KeyTransRecipientInformation;
+import org.bouncycastle.cms.PasswordRecipient;
+import org.bouncycastle.cms.PasswordRecipientInformation;
+import org.bouncycastle.cms.Recipient;
+import org.bouncycastle.cms.RecipientInformation;
+import org.bouncycastle.cms.SignerInformation;
+import org.bouncycastle.cms.jcajce.JcaSimpleSignerInfoVerifierBuilder;
+import org.bouncycastle.cms.jcajce.JceKeyAgreeEnvelopedRecipient;
+import org.bouncycastle.cms.jcajce.JceKeyTransEnvelopedRecipient;
+import org.bouncycastle.cms.jcajce.JcePasswordEnvelopedRecipient;
 import org.bouncycastle.jce.provider.BouncyCastleProvider;
 import org.bouncycastle.operator.ContentSigner;
 import org.bouncycastle.operator.DigestCalculatorProvider;
@@ -172,8 +186,8 @@ public class Driver {
         if (type.equals("rsa")) {
             g = KeyPairGenerator.getInstance("RSA", BC);
             g.initialize(2048);
-        } else if (type.equals("Ed25519")) {
-            g = KeyPairGenerator.getInstance("Ed25519", BC);
+        } else if (type.startsWith("Ed")) {
+            g = KeyPairGenerator.getInstance(type, BC);
         } else {
             g = KeyPairGenerator.getInstance("EC", BC);
             g.initialize(new ECGenParameterSpec(type));
@@ -513,9 +527,12 @@ public class Driver {
     }
 
     ASN1Encodable certificate(int id, Args it, Args a) throws Exception {
-        KeyPair pair = key(it.must("key"));
         CertificateRequestMessageBuilder b = new CertificateRequestMessageBuilder(BigInteger.valueOf(id));
-        b.setPublicKey(spki(pair));
+        KeyPair pair = null; // "central": the CA is to make one
+        if (!it.must("key").equals("central")) {
+            pair = key(it.get("key"));
+            b.setPublicKey(spki(pair));
+        }
         if (it.get("subject") != null) {
             b.setSubject(new X500Name(it.get("subject")));
         }
@@ -549,8 +566,8 @@ public class Driver {
                 }
             });
         }
-        String alg = it.or("alg", signatureOf(pair));
-        switch (it.or("pop", "signature")) {
+        String alg = it.or("alg", pair == null ? "" : signatureOf(pair));
+        switch (it.or("pop", pair == null ? "none" : "signature")) {
             case "signature":
                 b.setProofOfPossessionSigningKeySigner(signer(pair, alg));
                 break;
@@ -775,19 +792,69 @@ public class Driver {
                 X509CertificateHolder got = new X509CertificateHolder(c.getCertifiedKeyPair().getCertOrEncCert().getCertificate().getX509v3PKCert());
                 checkPath(got);
                 int i = Math.max(c.getCertReqId().intValueExact(), 0);
-                if (!got.getSubjectPublicKeyInfo().equals(spki(key(tx.keyNames[i])))) {
+                String opened = "";
+                String name = a.must("tx") + (i == 0 ? "" : "-" + i);
+                if (tx.keyNames[i].equals("central")) {
+                    opened = " " + centralKey(c.getCertifiedKeyPair().getPrivateKey(), got, name, tx.args);
+                } else {
+                    keys.put(name, key(tx.keyNames[i]));
+                }
+                if (!got.getSubjectPublicKeyInfo().equals(spki(key(name)))) {
                     throw new IllegalStateException("the certificate is for another key");
                 }
                 tx.ids.add(c.getCertReqId().getValue());
                 tx.issued.put(c.getCertReqId().getValue(), got);
-                String name = a.must("tx") + (i == 0 ? "" : "-" + i);
                 certs.put(name, got);
-                keys.put(name, key(tx.keyNames[i]));
                 writePEM(new File(a.must("certs"), name + ".crt").getPath(), got);
-                out.append(' ').append(got.getSubject());
+                out.append(' ').append(got.getSubject()).append(opened);
             }
             out.append(']');
         }
+    }
+
+    /** Opens a private key that the CA made, checks who signed it, and tells how it was encrypted. */
+    String centralKey(EncryptedKey encrypted, X509CertificateHolder got, String name, Args a) throws Exception {
+        CMSEnvelopedData env = new CMSEnvelopedData(new ContentInfo(PKCSObjectIdentifiers.envelopedData, encrypted.getValue()));
+        RecipientInformation r = env.getRecipientInfos().getRecipients().iterator().next();
+        Recipient opener;
+        String how;
+        if (r instanceof PasswordRecipientInformation) {
+            opener = new JcePasswordEnvelopedRecipient(a.must("secret").toCharArray()).setProvider(BC)
+                .setPasswordConversionScheme(PasswordRecipient.PKCS5_SCHEME2_UTF8);
+            how = "pwri";
+        } else if (r instanceof KeyTransRecipientInformation) {
+            opener = new JceKeyTransEnvelopedRecipient(key(a.must("sign")).getPrivate()).setProvider(BC);
+            how = "ktri";
+        } else {
+            opener = new JceKeyAgreeEnvelopedRecipient(key(a.must("sign")).getPrivate()).setProvider(BC);
+            how = "kari";
+        }
+        CMSSignedData signed = new CMSSignedData(new ContentInfo(PKCSObjectIdentifiers.signedData, ASN1Sequence.getInstance(r.getContent(opener))));
+        if (signed.getSignerInfos().size() != 1 || !signed.getSignedContentTypeOID().equals("2.16.840.1.101.2.1.2.78.5")) {
+            throw new IllegalStateException("no signed key package");
+        }
+        for (SignerInformation s : signed.getSignerInfos()) {
+            X509CertificateHolder by = (X509CertificateHolder) signed.getCertificates().getMatches(s.getSID()).iterator().next();
+            if (!s.verify(new JcaSimpleSignerInfoVerifierBuilder().setProvider(BC).build(by))) {
+                throw new IllegalStateException("the signature of the key is wrong");
+            }
+            checkPath(by);
+        }
+        ASN1Sequence list = ASN1Sequence.getInstance((byte[]) signed.getSignedContent().getContent());
+        java.security.PrivateKey priv = BouncyCastleProvider.getPrivateKey(PrivateKeyInfo.getInstance(list.getObjectAt(0)));
+        java.security.PublicKey pub = BouncyCastleProvider.getPublicKey(got.getSubjectPublicKeyInfo());
+        KeyPair pair = new KeyPair(pub, priv);
+        java.security.Signature sig = java.security.Signature.getInstance(signatureOf(pair), BC);
+        sig.initSign(priv);
+        sig.update(got.getEncoded());
+        byte[] made = sig.sign();
+        sig.initVerify(pub);
+        sig.update(got.getEncoded());
+        if (!sig.verify(made)) {
+            throw new IllegalStateException("the private key is not that of the certificate");
+        }
+        keys.put(name, pair);
+        return how;
     }
 
     String info(InfoTypeAndValue i) throws Exception {
