@@ -133,8 +133,9 @@ type acceptReport struct {
 	CheckAfter   int64    `json:"check_after,omitempty"` // seconds
 	Next         string   `json:"next,omitempty"`
 	NextKind     string   `json:"next_kind,omitempty"`
-	Infos        []string `json:"infos,omitempty"` // types of a genp
-	Files        []string `json:"files,omitempty"` // what a genp brought
+	Changes      []string `json:"changes,omitempty"` // how a certificate differs from what was asked
+	Infos        []string `json:"infos,omitempty"`   // types of a genp
+	Files        []string `json:"files,omitempty"`   // what a genp brought
 	// Answers are those of a genp that are no files, by type, in words.
 	Answers map[string]string `json:"answers,omitempty"`
 	Done    bool              `json:"done"`
@@ -316,6 +317,11 @@ func (t *taken) certificate(r *client.Result, i int, rep *acceptReport, say func
 	if rep.Chain != "" {
 		say("  chain    %s", chain)
 	}
+	if len(cert.Status.StatusString) > 0 {
+		rep.Text = strings.Join(cert.Status.StatusString, "; ")
+		say("  the CA says %q", rep.Text)
+	}
+	rep.Changes = append(rep.Changes, cert.Changes...)
 	for _, m := range cert.Changes {
 		say("  changed  %q", m)
 	}

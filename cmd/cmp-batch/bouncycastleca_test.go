@@ -16,6 +16,7 @@ type bcAnswer struct {
 	status string // and text, where there is one: "refused badPOP: text"
 	next   string // the message after it
 	after  int64  // check_after
+	change string // the last of changes
 }
 
 // bcExchange is one transaction of our end entity with that CA.
@@ -43,6 +44,9 @@ func (m *mockCA) play(b *bouncy, e bcExchange) {
 		}
 		if got != a.status || r.NextKind != a.next || r.CheckAfter != a.after || r.Done != (i == len(e.answers)-1) {
 			t.Fatalf("answer %d: accept says %q and %+v", i, got, r)
+		}
+		if n := len(r.Changes); n == 0 && a.change != "" || n > 0 && r.Changes[n-1] != a.change {
+			t.Errorf("answer %d: accept tells of the changes %q, want %q", i, r.Changes, a.change)
 		}
 		brought = brought || r.Status == "issued"
 		show := []string{"show", answer}
@@ -152,7 +156,8 @@ func TestRequestAtBouncyCastle(t *testing.T) {
 				{args: mac, found: "pollReq " + pbm + " [0]", status: "issued", next: "certConf"}, conf(pbm),
 			}},
 			{name: "mods", kind: "ir", request: ask, accept: bySecret, answers: []bcAnswer{
-				issued("ir", pbm, "status=grantedWithMods", "subject=O=Mock,CN=device of another name"), conf(pbm)}},
+				{args: with(mac, []string{"status=grantedWithMods", "subject=O=Mock,CN=device of another name"}), found: "ir " + pbm + asked,
+					status: "issued : another name", next: "certConf", change: `subject is "CN=device of another name,O=Mock", not "CN=device,O=Mock"`}, conf(pbm)}},
 			{name: "refused", kind: "ir", request: ask, accept: bySecret, answers: []bcAnswer{
 				{args: with(mac, []string{"status=rejection"}), found: "ir " + pbm + asked, status: "refused badCertTemplate: not this one"}}},
 			{name: "kur-refused", kind: "kur", request: signed("ec"), accept: with(signed("ec"), trust), answers: []bcAnswer{
