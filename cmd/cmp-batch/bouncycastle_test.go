@@ -202,6 +202,9 @@ func TestBouncyCastleEnrols(t *testing.T) {
 	}
 	const pbm256 = "v2 pbm sha256 1000 hmac-sha256"
 	granted := func(how, name string) string { return "ip " + how + " caPubs [0 accepted CN=" + name + "]" }
+	encrypted := func(name, how string) string {
+		return "ip v3" + pbm256[2:] + " caPubs [0 accepted CN=" + name + " " + how + "]"
+	}
 	refused := func(how, why string) string { return "ip " + how + " [0 rejection " + why + "]" }
 	signedError := func(why string) string { return "error v2 signed SHA256WITHECDSA [rejection " + why + "]" }
 	const badMAC = `badMessageCheck "the message authentication code does not verify, or its reference is unknown"`
@@ -245,7 +248,9 @@ func TestBouncyCastleEnrols(t *testing.T) {
 		{tx: "pop-none", args: with(usual, ir("p256", "x", "pop=none")), answer: refused(pbm256, `badPOP "proof of possession is missing"`)},
 		{tx: "pop-wrong", args: with(usual, ir("p256", "x", "pop=wrongkey", "other=other")), answer: refused(pbm256, `badPOP "the proof of possession does not verify"`)},
 		{tx: "pop-sha1", args: with(usual, ir("rsa", "x", "alg=SHA1withRSA")), answer: refused(pbm256, `badAlg "the algorithm of the proof of possession is not accepted"`)},
-		{tx: "pop-encrcert", args: with(usual, ir("rsa", "x", "pop=encrCert")), answer: refused(pbm256, `badPOP "this form of proof of possession is not served here"`)},
+		{tx: "pop-encrcert", args: with(usual, ir("rsa", "x", "pop=encrCert")), answer: refused(pbm256, `badRequest "an encrypted certificate needs pvno 3"`)},
+		{tx: "encrypted-rsa", args: with(usual, []string{"pvno=3"}, ir("rsa", "encrypted-rsa", "pop=encrCert", "usage=32")), answer: encrypted("encrypted-rsa", "ktri")},
+		{tx: "encrypted-ec", args: with(usual, []string{"pvno=3"}, ir("p384", "encrypted-ec", "pop=encrCert", "usage=8")), answer: encrypted("encrypted-ec", "kari")},
 		{tx: "pop-challenge", args: with(usual, ir("rsa", "x", "pop=challengeResp")), answer: refused(pbm256, `badPOP "this form of proof of possession is not served here"`)},
 		{tx: "ra-verified-by-device", args: with(usual, ir("p256", "x", "pop=raVerified")), answer: refused(pbm256, `badPOP "raVerified is not accepted from this requester"`)},
 		{tx: "ra-verified", args: with(ra, ir("p256", "ra-verified", "pop=raVerified")), answer: granted(pbm256, "ra-verified")},

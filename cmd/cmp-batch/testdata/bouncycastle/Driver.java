@@ -141,6 +141,9 @@ public class Driver {
                 answer = "ok\t" + d.run(words[0], Args.of(Arrays.copyOfRange(words, 1, words.length)));
             } catch (Throwable e) {
                 StringBuilder text = new StringBuilder("failed\t" + e);
+                for (Throwable c = e.getCause(); c != null; c = c.getCause()) {
+                    text.append(": ").append(c);
+                }
                 for (StackTraceElement s : e.getStackTrace()) {
                     if (s.getClassName().equals("Driver")) {
                         text.append(" at line ").append(s.getLineNumber());
@@ -586,10 +589,10 @@ public class Driver {
                 b.setProofOfPossessionRaVerified();
                 break;
             case "encrCert":
-                b.setProofOfPossessionSubsequentMessage(SubsequentMessage.encrCert);
+                b.setProofOfPossessionSubsequentMessage(keyUse(pair), SubsequentMessage.encrCert);
                 break;
             case "challengeResp":
-                b.setProofOfPossessionSubsequentMessage(SubsequentMessage.challengeResp);
+                b.setProofOfPossessionSubsequentMessage(keyUse(pair), SubsequentMessage.challengeResp);
                 break;
             case "none":
                 break;
@@ -602,6 +605,11 @@ public class Driver {
             return new DERSequence(new ASN1Encodable[] {m.getCertReq(), new DERTaggedObject(true, 0, DERNull.INSTANCE)});
         }
         return m;
+    }
+
+    /** How a key decrypts: by transport or by agreement. */
+    static int keyUse(KeyPair k) {
+        return k.getPublic().getAlgorithm().equals("RSA") ? ProofOfPossession.TYPE_KEY_ENCIPHERMENT : ProofOfPossession.TYPE_KEY_AGREEMENT;
     }
 
     CertificationRequest pkcs10(Args a, Transaction tx) throws Exception {
@@ -789,10 +797,18 @@ public class Driver {
         for (CertResponse c : r.getResponse()) {
             out.append(" [").append(c.getCertReqId()).append(' ').append(status(c.getStatus()));
             if (c.getCertifiedKeyPair() != null) {
-                X509CertificateHolder got = new X509CertificateHolder(c.getCertifiedKeyPair().getCertOrEncCert().getCertificate().getX509v3PKCert());
-                checkPath(got);
                 int i = Math.max(c.getCertReqId().intValueExact(), 0);
+                CertOrEncCert either = c.getCertifiedKeyPair().getCertOrEncCert();
+                X509CertificateHolder got;
                 String opened = "";
+                if (either.getEncryptedCert() != null) {
+                    Opened o = open(either.getEncryptedCert(), null, key(tx.keyNames[i]));
+                    got = new X509CertificateHolder(o.content);
+                    opened = " " + o.how;
+                } else {
+                    got = new X509CertificateHolder(either.getCertificate().getX509v3PKCert());
+                }
+                checkPath(got);
                 String name = a.must("tx") + (i == 0 ? "" : "-" + i);
                 if (tx.keyNames[i].equals("central")) {
                     opened = " " + centralKey(c.getCertifiedKeyPair().getPrivateKey(), got, name, tx.args);
@@ -812,24 +828,36 @@ public class Driver {
         }
     }
 
-    /** Opens a private key that the CA made, checks who signed it, and tells how it was encrypted. */
-    String centralKey(EncryptedKey encrypted, X509CertificateHolder got, String name, Args a) throws Exception {
+    static class Opened {
+        String how;
+        byte[] content;
+    }
+
+    /** Opens an EnvelopedData, and tells how it was encrypted. */
+    static Opened open(EncryptedKey encrypted, String secret, KeyPair own) throws Exception {
         CMSEnvelopedData env = new CMSEnvelopedData(new ContentInfo(PKCSObjectIdentifiers.envelopedData, encrypted.getValue()));
         RecipientInformation r = env.getRecipientInfos().getRecipients().iterator().next();
         Recipient opener;
-        String how;
+        Opened o = new Opened();
         if (r instanceof PasswordRecipientInformation) {
-            opener = new JcePasswordEnvelopedRecipient(a.must("secret").toCharArray()).setProvider(BC)
+            opener = new JcePasswordEnvelopedRecipient(secret.toCharArray()).setProvider(BC)
                 .setPasswordConversionScheme(PasswordRecipient.PKCS5_SCHEME2_UTF8);
-            how = "pwri";
+            o.how = "pwri";
         } else if (r instanceof KeyTransRecipientInformation) {
-            opener = new JceKeyTransEnvelopedRecipient(key(a.must("sign")).getPrivate()).setProvider(BC);
-            how = "ktri";
+            opener = new JceKeyTransEnvelopedRecipient(own.getPrivate()).setProvider(BC);
+            o.how = "ktri";
         } else {
-            opener = new JceKeyAgreeEnvelopedRecipient(key(a.must("sign")).getPrivate()).setProvider(BC);
-            how = "kari";
+            opener = new JceKeyAgreeEnvelopedRecipient(own.getPrivate()).setProvider(BC);
+            o.how = "kari";
         }
-        CMSSignedData signed = new CMSSignedData(new ContentInfo(PKCSObjectIdentifiers.signedData, ASN1Sequence.getInstance(r.getContent(opener))));
+        o.content = r.getContent(opener);
+        return o;
+    }
+
+    /** Opens a private key that the CA made, checks who signed it, and tells how it was encrypted. */
+    String centralKey(EncryptedKey encrypted, X509CertificateHolder got, String name, Args a) throws Exception {
+        Opened o = open(encrypted, a.get("secret"), a.get("sign") == null ? null : key(a.get("sign")));
+        CMSSignedData signed = new CMSSignedData(new ContentInfo(PKCSObjectIdentifiers.signedData, ASN1Sequence.getInstance(o.content)));
         if (signed.getSignerInfos().size() != 1 || !signed.getSignedContentTypeOID().equals("2.16.840.1.101.2.1.2.78.5")) {
             throw new IllegalStateException("no signed key package");
         }
@@ -854,7 +882,7 @@ public class Driver {
             throw new IllegalStateException("the private key is not that of the certificate");
         }
         keys.put(name, pair);
-        return how;
+        return o.how;
     }
 
     String info(InfoTypeAndValue i) throws Exception {
