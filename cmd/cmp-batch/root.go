@@ -64,7 +64,7 @@ answer back, whatever crashes.`,
 		id   string
 		cmds []*cobra.Command
 	}{
-		{"ca", []*cobra.Command{c.demoCommand(), c.initCommand(), c.runCommand(), c.processCommand(), c.secretCommand()}},
+		{"ca", []*cobra.Command{c.demoCommand(), c.initCommand(), c.caCommand(), c.runCommand(), c.processCommand(), c.secretCommand()}},
 		{"look", []*cobra.Command{c.checkCommand(), c.queueCommand(), c.certCommand(), c.crlCommand(), c.auditCommand()}},
 		{"ee", []*cobra.Command{c.requestCommand(), c.acceptCommand(), c.showCommand()}},
 	} {

@@ -106,7 +106,8 @@ func (s *Session) checkSigner(m *cmp.PKIMessage, c *Credentials, cert *x509.Cert
 	if c.Trust.Signer != nil {
 		return nil
 	}
-	if err := verifyChain(cert, c.Trust.Anchors, slices.Concat(m.ExtraCerts, c.Trust.Untrusted), c); err != nil {
+	others := slices.Concat(m.ExtraCerts, c.Trust.Untrusted)
+	if err := verifyChain(cert, c.Trust.Anchors, others, c); err != nil && !verifyLink(cert, others, c) {
 		return fmt.Errorf("%w: %w", ErrSigner, err)
 	}
 	if !c.Trust.AnySigner && !s.mayAnswer(cert, c) {
@@ -136,6 +137,29 @@ func (s *Session) mayAnswer(cert *x509.Certificate, c *Credentials) bool {
 	}
 	to, ok := pkix.GeneralName(s.Recipient).DirectoryName()
 	return ok && !to.IsEmpty() && subject.Matches(to)
+}
+
+// maxLinks bounds the certificates of one key that are tried.
+const maxLinks = 4
+
+// verifyLink looks for a path from another certificate of the same name and
+// key: a root with a new key signs as itself, but is trusted through the link
+// that its old key signed (RFC 9810 section 4.4.2.2).
+func verifyLink(cert *x509.Certificate, others [][]byte, c *Credentials) bool {
+	tried := 0
+	for i, der := range others {
+		if i == maxPool || tried == maxLinks {
+			break
+		}
+		l, err := x509.ParseCertificate(der)
+		if err != nil || l.Equal(cert) || !bytes.Equal(l.RawSubject, cert.RawSubject) || !bytes.Equal(l.RawSubjectPublicKeyInfo, cert.RawSubjectPublicKeyInfo) {
+			continue
+		}
+		if tried++; verifyChain(l, c.Trust.Anchors, others, c) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // verifyChain looks for a path to an anchor at the given time.
