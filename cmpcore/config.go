@@ -140,6 +140,9 @@ type Rule struct {
 	CentralKeys []string
 
 	Approval bool // a person must say yes
+	// Unattended lets ccr be answered without a person, which else it never is.
+	Unattended bool
+
 	// RAVerified accepts POPO raVerified: the requester is an RA. Under a rule
 	// for nested, it is accepted in the messages inside.
 	RAVerified  bool
@@ -222,6 +225,11 @@ func (c *Config) check() error {
 				fail("rule %s: no such profile: %s", r.Name, p)
 			}
 		}
+		if slices.Contains(r.May, cmp.TypeCCR) {
+			if err := c.checkCrossRule(&r); err != nil {
+				errs = append(errs, err)
+			}
+		}
 	}
 	for ch, p := range c.Policies {
 		for _, t := range p.Tolerate {
@@ -241,8 +249,13 @@ func (c *Config) check() error {
 
 func (r *Rule) issues() bool {
 	return slices.ContainsFunc(r.May, func(b cmp.BodyType) bool {
-		return b == cmp.TypeIR || b == cmp.TypeCR || b == cmp.TypeKUR || b == cmp.TypeP10CR
+		return b == cmp.TypeIR || b == cmp.TypeCR || b == cmp.TypeKUR || b == cmp.TypeP10CR || b == cmp.TypeCCR
 	})
+}
+
+// needsApproval tells whether a message of this kind waits for a person.
+func (r *Rule) needsApproval(b cmp.BodyType) bool {
+	return r.Approval || b == cmp.TypeCCR && !r.Unattended
 }
 
 func (p *Policy) tolerates(name string) bool { return slices.Contains(p.Tolerate, name) }

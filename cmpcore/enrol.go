@@ -33,7 +33,7 @@ type certItem struct {
 	fail     *failure          // set: refused
 }
 
-// enrol answers ir, cr, kur and p10cr.
+// enrol answers ir, cr, kur, p10cr and ccr.
 func (x *exchange) enrol() error {
 	if x.released() {
 		x.auditDecision()
@@ -50,6 +50,11 @@ func (x *exchange) enrol() error {
 	}
 	if err := checkOneOriginal(&x.msg.Header); err != nil {
 		return err
+	}
+	if b, ok := x.msg.Body.(*cmp.CertReqMessages); ok && b.Kind == cmp.TypeCCR {
+		if err := x.checkCrossMessage(b); err != nil {
+			return err
+		}
 	}
 	rule, err := x.rule(x.msg.Body.Type())
 	if err != nil {
@@ -69,7 +74,8 @@ func (x *exchange) certify(rule *Rule, orig *cmp.PKIMessage) error {
 	if x.tx != nil {
 		decision = x.tx.Decision
 	}
-	x.sample = decision == Rejected || rule.Approval && decision == Undecided || x.usedUp()
+	approval := rule.needsApproval(orig.Body.Type())
+	x.sample = decision == Rejected || approval && decision == Undecided || x.usedUp()
 	good := 0
 	for i := range items {
 		err := x.judge(rule, orig, &items[i])
@@ -92,7 +98,7 @@ func (x *exchange) certify(rule *Rule, orig *cmp.PKIMessage) error {
 		}
 		good = 0
 	}
-	if rule.Approval && decision == Undecided && good > 0 && !x.usedUp() {
+	if approval && decision == Undecided && good > 0 && !x.usedUp() {
 		return x.waitForPerson(orig, items)
 	}
 	if err := x.countUses(items, int64(good)); err != nil {
@@ -190,10 +196,15 @@ func (x *exchange) readItems(orig *cmp.PKIMessage) ([]certItem, error) {
 // judge decides about one request, short of issuing.
 func (x *exchange) judge(rule *Rule, orig *cmp.PKIMessage, it *certItem) error {
 	if it.req != nil {
-		if err := x.checkTemplate(&it.req.CertReq.Template); err != nil {
+		if err := x.checkTemplate(orig.Body.Type(), &it.req.CertReq.Template); err != nil {
 			return err
 		}
 		if err := x.checkControls(it); err != nil {
+			return err
+		}
+	}
+	if orig.Body.Type() == cmp.TypeCCR {
+		if err := x.checkCrossRequest(it); err != nil {
 			return err
 		}
 	}
@@ -243,20 +254,18 @@ func (x *exchange) judge(rule *Rule, orig *cmp.PKIMessage, it *certItem) error {
 }
 
 // checkTemplate: fields that RFC 4211 section 5 leaves to the CA.
-func (x *exchange) checkTemplate(t *crmf.CertTemplate) error {
+func (x *exchange) checkTemplate(kind cmp.BodyType, t *crmf.CertTemplate) error {
 	switch {
 	case t.Version != nil && *t.Version != 2:
 		return refuse(cmp.BadCertTemplate, "the template's version must be v3 or absent")
 	case t.SerialNumber != nil:
 		return refuse(cmp.BadCertTemplate, "the template must not have a serial number")
-	case !t.SigningAlg.IsZero():
-		return refuse(cmp.BadCertTemplate, "the template must not have a signing algorithm")
 	case t.IssuerUID != nil || t.SubjectUID != nil:
 		return refuse(cmp.BadCertTemplate, "the template must not have unique identifiers")
 	case len(t.Issuer) != 0 && !t.Issuer.IsEmpty() && !t.Issuer.Matches(x.caName) && !x.issuerOfSigner(t.Issuer):
 		return refuse(cmp.BadCertTemplate, "the template names another issuer")
 	}
-	return nil
+	return x.checkSigningAlg(kind, t)
 }
 
 // issuerOfSigner tells whether a template's issuer only repeats that of the
@@ -612,6 +621,8 @@ func responseKind(request cmp.BodyType) cmp.BodyType {
 		return cmp.TypeIP
 	case cmp.TypeKUR:
 		return cmp.TypeKUP
+	case cmp.TypeCCR:
+		return cmp.TypeCCP
 	default:
 		return cmp.TypeCP
 	}

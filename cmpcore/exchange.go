@@ -84,7 +84,7 @@ func (x *exchange) run() error {
 	switch b := x.msg.Body.(type) {
 	case *cmp.CertReqMessages:
 		switch b.Kind {
-		case cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR:
+		case cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR, cmp.TypeCCR:
 			return x.enrol()
 		}
 	case *cmp.P10CR:

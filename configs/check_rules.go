@@ -16,7 +16,7 @@ var bodies = []struct {
 }{
 	{"ir", cmp.TypeIR}, {"cr", cmp.TypeCR}, {"p10cr", cmp.TypeP10CR},
 	{"kur", cmp.TypeKUR}, {"rr", cmp.TypeRR}, {"genm", cmp.TypeGenM},
-	{"nested", cmp.TypeNested},
+	{"nested", cmp.TypeNested}, {"ccr", cmp.TypeCCR},
 }
 
 func bodyNames() []string {
@@ -33,8 +33,10 @@ func (r *reader) rules(w *written, dir string) []Rule {
 		return nil
 	}
 	var profiles []string
-	for name := range w.Profiles {
+	ca := map[string]bool{}
+	for name, p := range w.Profiles {
 		profiles = append(profiles, name)
+		ca[name] = p.BasicConstraints.CA
 	}
 	slices.Sort(profiles)
 	seen := map[string]int{}
@@ -42,7 +44,7 @@ func (r *reader) rules(w *written, dir string) []Rule {
 	for i := range w.Rules {
 		at := index("rules", i)
 		r.uniqueName(at, w.Rules[i].Name, seen, i)
-		rules[i] = r.rule(at, &w.Rules[i], profiles, dir)
+		rules[i] = r.rule(at, &w.Rules[i], profiles, ca, dir)
 	}
 	return rules
 }
@@ -62,12 +64,17 @@ func (r *reader) uniqueName(at, name string, seen map[string]int, i int) {
 	}
 }
 
-func (r *reader) rule(at string, w *writtenRule, profiles []string, dir string) Rule {
+func (r *reader) rule(at string, w *writtenRule, profiles []string, caProfiles map[string]bool, dir string) Rule {
 	out := Rule{
 		Name: w.Name, Profiles: w.Profile, KeyTypes: w.KeyTypes, Own: w.Own, RAVerified: w.RAVerified,
 		CentralKeys: w.CentralKeys, SameKey: w.Update.SameKey, ChangeNames: w.Update.ChangeNames, RevokeAny: w.Revoke.Any,
-		Approval: r.word(child(at, "approval"), w.Approval, "none", "required") == 1,
 		Subjects: r.subjects(child(at, "subjects"), w.Subjects),
+	}
+	switch r.word(child(at, "approval"), w.Approval, "none", "sensitive", "required") {
+	case 0:
+		out.Unattended = true
+	case 2:
+		out.Approval = true
 	}
 	r.who(&out, child(at, "who"), &w.Who, dir)
 	for i, k := range w.KeyTypes {
@@ -89,6 +96,7 @@ func (r *reader) rule(at string, w *writtenRule, profiles []string, dir string) 
 		return out // what follows would speak of what the rule does not say
 	}
 	r.profileNames(child(at, "profile"), &out, profiles)
+	r.crossCertification(at, &out, caProfiles)
 	r.uselessKeys(at, &out)
 	return out
 }
@@ -98,7 +106,7 @@ func (r *Rule) may(b ...cmp.BodyType) bool {
 }
 
 func (r *Rule) issues() bool {
-	return r.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeP10CR, cmp.TypeKUR)
+	return r.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeP10CR, cmp.TypeKUR, cmp.TypeCCR)
 }
 
 func (r *reader) who(out *Rule, at string, w *writtenWho, dir string) {
@@ -209,6 +217,26 @@ func (r *reader) profileNames(path string, out *Rule, profiles []string) {
 			r.fault(at, "%q is not a profile; %s", clip(p), oneOf(p, profiles))
 		case slices.Contains(out.Profiles[:i], p):
 			r.fault(at, "%q is there twice", clip(p))
+		}
+	}
+}
+
+// crossCertification: ccr is signed by another CA and brings certificates of CAs.
+func (r *reader) crossCertification(at string, out *Rule, ca map[string]bool) {
+	if !out.may(cmp.TypeCCR) {
+		return
+	}
+	if len(out.Secret) > 0 {
+		r.fault(child(at, "may"), "ccr is signed, and this rule is about holders of secrets; write a rule with who.certificate")
+		return
+	}
+	if h := out.Certificate; h != nil && len(h.Subjects) == 0 {
+		r.fault(child(at, "may"), "with ccr, everybody below who.certificate.issued_by could become a CA; say who may, by who.certificate.subject")
+		return
+	}
+	for i, p := range out.Profiles {
+		if isCA, ok := ca[p]; ok && !isCA {
+			r.fault(r.element(child(at, "profile"), i), "%s makes no certificates of CAs, which ccr asks for; set its basic_constraints.ca, or write a rule for ccr alone", p)
 		}
 	}
 }

@@ -96,6 +96,7 @@ type Rule struct {
 	CentralKeys []string
 
 	Approval    bool // a person must say yes
+	Unattended  bool // nobody is asked, not even for ccr
 	RAVerified  bool
 	SameKey     bool // kur may keep the key
 	ChangeNames bool // kur may change the names

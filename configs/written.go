@@ -194,8 +194,9 @@ type writtenRule struct {
 	// The messages they may send: ir, cr and p10cr (new certificates), kur
 	// (update), rr (revocation), genm (questions), and nested: messages of
 	// others that a registration authority has put into one and signed. Those
-	// are judged as if each had come alone. What follows from them (certConf,
-	// pollReq, error) needs no mention. Required.
+	// are judged as if each had come alone. ccr (certificates for other CAs) is
+	// signed too, and profile must be one for CAs. What follows from them
+	// (certConf, pollReq, error) needs no mention. Required.
 	May []string `yaml:"may"`
 	// Name of the certificate profile, or a list: the first is the default and
 	// requests may choose among the others by certProfile. Required for all of
@@ -219,7 +220,8 @@ type writtenRule struct {
 	// those of the certificate that signs, and only it may be updated or revoked.
 	Own bool `yaml:"own"`
 	// `required` makes requests for certificates wait until a person has
-	// approved them (`queue approve`); `none` does not.
+	// approved them (`queue approve`); `sensitive` makes only ccr wait; `none`
+	// makes nothing wait.
 	Approval string `yaml:"approval"`
 	// The requester is a registration authority: it may vouch that the holder
 	// has the private key (raVerified), for names that are not its own. With
@@ -231,7 +233,7 @@ type writtenRule struct {
 	Revoke writtenRevoke `yaml:"revoke"`
 }
 
-func (r *writtenRule) defaults() { r.Approval = "none" }
+func (r *writtenRule) defaults() { r.Approval = "sensitive" }
 
 // writtenWho is about requesters. Exactly one key is there.
 type writtenWho struct {

@@ -357,7 +357,7 @@ func mostRequests(cfg *configs.Config) int {
 
 func engineRule(r *configs.Rule) (cmpcore.Rule, error) {
 	out := cmpcore.Rule{
-		Name: r.Name, May: r.May, Profiles: r.Profiles, Own: r.Own, KeyTypes: r.KeyTypes, CentralKeys: r.CentralKeys, Approval: r.Approval,
+		Name: r.Name, May: r.May, Profiles: r.Profiles, Own: r.Own, KeyTypes: r.KeyTypes, CentralKeys: r.CentralKeys, Approval: r.Approval, Unattended: r.Unattended,
 		RAVerified: r.RAVerified, SameKey: r.SameKey, ChangeNames: r.ChangeNames, RevokeAny: r.RevokeAny,
 		Names: matchNames(r.Subjects),
 	}

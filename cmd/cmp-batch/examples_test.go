@@ -90,12 +90,13 @@ func newExampleWorld(t *testing.T) *exampleWorld {
 
 // exampleSteps come before an example, where it needs more than the world.
 var exampleSteps = map[string]string{
-	"cmp-batch cert revoke 3fa901 --reason removeFromCRL":                                                      "cmp-batch cert revoke 3fa901 --reason certificateHold",
-	"cmp-batch secret add device-1 --generate":                                                                 "cmp-batch secret rm device-1",
-	"cmp-batch secret add device-1 --generate -c my-ca/cmp-batch.yaml":                                         "cmp-batch secret rm device-1",
-	"cmp-batch request ir --out d1.pki --subject CN=device-1 --ref device-1 --secret-file d1.secret":           "rm d1.pki d1.key d1.session.json",
-	"cmp-batch request kur --out d1-new.pki --cert d1.crt --sign-key d1.key":                                   takeD1,
-	"cmp-batch request rr --out d1-rr.pki --cert d1.crt --sign-key d1.key --revoke d1.crt --reason superseded": takeD1,
+	"cmp-batch cert revoke 3fa901 --reason removeFromCRL":                                                                              "cmp-batch cert revoke 3fa901 --reason certificateHold",
+	"cmp-batch secret add device-1 --generate":                                                                                         "cmp-batch secret rm device-1",
+	"cmp-batch secret add device-1 --generate -c my-ca/cmp-batch.yaml":                                                                 "cmp-batch secret rm device-1",
+	"cmp-batch request ir --out d1.pki --subject CN=device-1 --ref device-1 --secret-file d1.secret":                                   "rm d1.pki d1.key d1.session.json",
+	"cmp-batch request kur --out d1-new.pki --cert d1.crt --sign-key d1.key":                                                           takeD1,
+	`cmp-batch request ccr --out x.pki --cert ca.crt --sign-key ca.key --passphrase-file pass --recipient "CN=Other CA" --validity 1y`: "cp ca/ca.key ca.key && cp $(sed -n 's/^ *passphrase_file: *//p' cmp-batch.yaml | head -1) pass",
+	"cmp-batch request rr --out d1-rr.pki --cert d1.crt --sign-key d1.key --revoke d1.crt --reason superseded":                         takeD1,
 	"cmp-batch accept out/d1-new.pki --session d1-new.session.json --cert d1.crt --sign-key d1.key --trust ca.crt": takeD1 + ` &&
 		cmp-batch request kur --out d1-new.pki --cert d1.crt --sign-key d1.key && cp d1-new.pki spool/in &&
 		cmp-batch run --once && cp spool/out/d1-new.pki out`,

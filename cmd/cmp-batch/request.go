@@ -44,6 +44,7 @@ type requestFlags struct {
 	old                      string
 	revoke, issuer, serial   string
 	reason, invalidity       string
+	pathLen                  int
 	infos                    []string
 	pvno                     int
 	pbmac1                   bool
@@ -53,19 +54,21 @@ type requestFlags struct {
 
 var requestKinds = map[string]cmp.BodyType{
 	"ir": cmp.TypeIR, "cr": cmp.TypeCR, "kur": cmp.TypeKUR, "p10cr": cmp.TypeP10CR, "rr": cmp.TypeRR, "genm": cmp.TypeGenM,
+	"ccr": cmp.TypeCCR,
 }
 
 func (c *cli) requestCommand() *cobra.Command {
 	var f requestFlags
 	cmd := &cobra.Command{
-		Use:   "request {ir|cr|kur|p10cr|rr|genm} --out FILE.pki",
-		Short: "Make a request file: certificate, update, revocation, question",
+		Use:   "request {ir|cr|kur|p10cr|rr|genm|ccr} --out FILE.pki",
+		Short: "Make a request file: certificate, update, revocation, question, cross-certificate",
 		Long: `Make a request file for a CMP CA, to be carried there by any means:
 
   ir, cr, p10cr   a certificate for a new key, or for that of --key
   kur             a new certificate in place of that of --cert (or --old)
   rr              revocation of --revoke FILE, or of --issuer and --serial
   genm            a question: --info caCerts,currentCRL,rootCaCert=old-root.crt,...
+  ccr             a certificate of another CA for the CA that has --cert
 
 FILE.pki goes to the CA. FILE.key (a new key, where one is made) and
 FILE.session.json (the memory of the transaction, no secrets) stay here; accept
@@ -74,13 +77,14 @@ writes FILE.key.`,
 		Example: `  cmp-batch request ir --out d1.pki --subject CN=device-1 --ref device-1 --secret-file d1.secret
   cmp-batch request kur --out d1-new.pki --cert d1.crt --sign-key d1.key
   cmp-batch request rr --out d1-rr.pki --cert d1.crt --sign-key d1.key --revoke d1.crt --reason superseded
+  cmp-batch request ccr --out x.pki --cert ca.crt --sign-key ca.key --passphrase-file pass --recipient "CN=Other CA" --validity 1y
   cmp-batch request genm --out q.pki --info caCerts,currentCRL --ref device-1 --secret-file d1.secret`,
 		Args:      cobra.ExactArgs(1),
-		ValidArgs: []string{"ir", "cr", "kur", "p10cr", "rr", "genm"},
+		ValidArgs: []string{"ir", "cr", "kur", "p10cr", "rr", "genm", "ccr"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, ok := requestKinds[args[0]]
 			if !ok {
-				return usage("%q is no kind of request: ir, cr, kur, p10cr, rr or genm", args[0])
+				return usage("%q is no kind of request: ir, cr, kur, p10cr, rr, genm or ccr", args[0])
 			}
 			return c.request(kind, &f)
 		},
@@ -102,6 +106,7 @@ writes FILE.key.`,
 	fl.BoolVar(&f.implicit, "implicit-confirm", false, "ask the CA to do without a confirmation")
 	fl.StringVar(&f.pop, "pop", "", "how possession of the key is proven: signature, or encr-cert where the certificate is to come encrypted (default: signature, encr-cert for keys that cannot sign)")
 	fl.BoolVar(&f.raVerified, "ra-verified", false, "as an RA: say that possession of the key was checked")
+	fl.IntVar(&f.pathLen, "path-len", -1, "for ccr: wanted path length, how many CAs may follow; -1: any")
 	fl.StringVar(&f.csr, "csr", "", "PKCS#10 `FILE` of p10cr (default: made from the key)")
 	fl.StringVar(&f.old, "old", "", "certificate `FILE` that kur updates (default: that of --cert)")
 	fl.StringVar(&f.revoke, "revoke", "", "certificate `FILE` that rr is about")
@@ -136,6 +141,9 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	}
 	o := client.Options{Kind: kind, PVNO: f.pvno, ImplicitConfirm: f.implicit, CertProfile: f.profile}
 	f.mac = client.MAC{PBMAC1: f.pbmac1, Hash: f.macHash, HMAC: f.macHMAC, Iterations: f.iterations}
+	if f.pathLen < -1 || f.pathLen > 100 || f.pathLen >= 0 && kind != cmp.TypeCCR {
+		return usage("--path-len is for ccr, and a small number")
+	}
 	if err := f.checkCentralKey(kind, &o); err != nil {
 		return usageError{err}
 	}
@@ -157,6 +165,9 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	wantsKey := kind != cmp.TypeRR && kind != cmp.TypeGenM && f.csr == "" && f.centralKey == ""
 	keyPath := ""
 	var key crypto.PrivateKey
+	if kind == cmp.TypeCCR && f.key == "" {
+		key, wantsKey = o.Credentials.Key, false // the key of the CA that asks
+	}
 	if wantsKey {
 		if f.key != "" {
 			pass, err := f.passphrase()
@@ -214,6 +225,9 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 		}
 	default:
 		r, err := f.certificate(key)
+		if err == nil && kind == cmp.TypeCCR {
+			err = f.cross(&r, &o.Credentials)
+		}
 		if err != nil {
 			return usageError{err}
 		}
@@ -406,6 +420,26 @@ func (f *requestFlags) certificate(key crypto.PrivateKey) (r client.CertificateR
 		r.OldCertificate = certs[0]
 	}
 	return r, nil
+}
+
+// cross is what ccr has beyond other requests.
+func (f *requestFlags) cross(r *client.CertificateRequest, cred *client.Credentials) error {
+	if f.validity == "" {
+		return errors.New("ccr needs --validity")
+	}
+	if cred.Certificate == nil {
+		return errors.New("ccr is signed: --cert and --sign-key are the CA's")
+	}
+	r.NotBefore = cred.Now.Truncate(time.Second)
+	if r.Subject == nil {
+		c, err := parseCertificate(cred.Certificate)
+		if err != nil {
+			return fmt.Errorf("--cert: %w", err)
+		}
+		r.Subject = c.RawSubject
+	}
+	r.Extensions = append(r.Extensions, pkix.BasicConstraintsExtension(pkix.BasicConstraints{CA: true, MaxPathLen: f.pathLen}))
+	return nil
 }
 
 func (f *requestFlags) subjectName() (pkix.Name, error) {

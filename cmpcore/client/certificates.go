@@ -11,7 +11,7 @@ import (
 	"cmp-batch/cmpcore/pkix"
 )
 
-// certificates reads an ip, cp or kup (RFC 9810 section 5.3.4).
+// certificates reads an ip, cp, kup or ccp (RFC 9810 section 5.3.4).
 func (s *Session) certificates(m *cmp.PKIMessage, b *cmp.CertRepMessage, c *Credentials, r *Result) error {
 	if r.Signer == nil {
 		r.CAPubs = b.CAPubs
@@ -198,6 +198,9 @@ func (it *Item) compare(der []byte, status cmp.PKIStatus, c *Credentials, others
 			return changes, cmp.IncorrectData, fmt.Errorf("the certificate is for another subject: %.200q", subject.String())
 		}
 		changes = append(changes, fmt.Sprintf("subject is %.200q, not %.200q", subject.String(), want.String()))
+	}
+	if it.CA && !(cert.BasicConstraintsValid && cert.IsCA) {
+		return changes, cmp.IncorrectData, errors.New("the certificate is not one of a CA")
 	}
 	have := certSANs(cert)
 	for _, g := range it.SANs {

@@ -12,7 +12,7 @@ import (
 
 // Options say what to ask for.
 type Options struct {
-	Kind        cmp.BodyType // TypeIR, TypeCR, TypeKUR, TypeP10CR, TypeRR or TypeGenM
+	Kind        cmp.BodyType // TypeIR, TypeCR, TypeKUR, TypeP10CR, TypeRR, TypeGenM or TypeCCR
 	Credentials Credentials
 
 	// PVNO is 2 or 3; 0 is 2, which every peer knows.
@@ -38,7 +38,7 @@ type Options struct {
 	GeneralInfo []cmp.InfoTypeAndValue
 	ExtraCerts  [][]byte
 
-	Certificates []CertificateRequest   // of ir, cr and kur
+	Certificates []CertificateRequest   // of ir, cr and kur; of ccr exactly one
 	PKCS10       []byte                 // of p10cr: the CertificationRequest, DER
 	Revocations  []Revocation           // of rr
 	Infos        []cmp.InfoTypeAndValue // of genm; see InfoType for types by name

@@ -72,17 +72,19 @@ func (q *request) onlyItsOwn() error {
 		}
 		return nil
 	}
-	crmfKind := "ir"
+	crmfKind, most := "ir", maxCertificates
 	switch q.Kind {
 	case cmp.TypeCR, cmp.TypeKUR:
 		crmfKind = q.session.Kind
+	case cmp.TypeCCR:
+		crmfKind, most = q.session.Kind, 1 // RFC 9810 appendix D.6
 	}
 	pkcs10s := 0
 	if q.PKCS10 != nil {
 		pkcs10s = 1
 	}
 	for _, err := range []error{
-		want(crmfKind, len(q.Certificates), "certificates", maxCertificates),
+		want(crmfKind, len(q.Certificates), "certificates", most),
 		want("p10cr", pkcs10s, "a PKCS #10 request", 1),
 		want("rr", len(q.Revocations), "revocations", maxRevocations),
 		want("genm", len(q.Infos), "types of information", maxRevocations),
@@ -148,10 +150,15 @@ func (q *request) certificate(id int, r *CertificateRequest) (*crmf.CertReqMsg, 
 	if err != nil {
 		return nil, err
 	}
+	if q.Kind == cmp.TypeCCR {
+		if err := q.cross(t, r); err != nil {
+			return nil, err
+		}
+	}
 	if err := q.prove(m, r); err != nil {
 		return nil, err
 	}
-	it := Item{CertReqID: int64(id), AnySubject: r.AnySubject, State: ItemAsked}
+	it := Item{CertReqID: int64(id), AnySubject: r.AnySubject, State: ItemAsked, CA: q.Kind == cmp.TypeCCR}
 	if it.CentralKey = r.CentralKey != nil; !it.CentralKey {
 		it.PublicKey = Octets(t.PublicKey)
 	}
@@ -162,6 +169,33 @@ func (q *request) certificate(id int, r *CertificateRequest) (*crmf.CertReqMsg, 
 	}
 	q.session.Items = append(q.session.Items, it)
 	return m, nil
+}
+
+// cross completes the template of a ccr and refuses an incomplete one (RFC 9810
+// section 6.6.1).
+func (q *request) cross(t *crmf.CertTemplate, r *CertificateRequest) error {
+	switch {
+	case len(q.Credentials.Secret) > 0:
+		return fmt.Errorf("%w: ccr is signed, not protected by a shared secret", ErrOptions)
+	case r.Key == nil || r.POP != POPSignature:
+		return fmt.Errorf("%w: ccr needs the CA's key and a proof of possession by signature", ErrOptions)
+	case t.Subject.IsEmpty() || t.Validity == nil || t.Validity.NotBefore.IsZero() || t.Validity.NotAfter.IsZero():
+		return fmt.Errorf("%w: ccr needs the subject and both ends of the validity", ErrOptions)
+	}
+	if t.Issuer == nil {
+		t.Issuer = q.Recipient // nil: any
+	}
+	if e, ok := pkix.FindExtension(t.Extensions, pkix.OIDBasicConstraints); !ok {
+		t.Extensions = append(t.Extensions, pkix.BasicConstraintsExtension(pkix.BasicConstraints{CA: true, MaxPathLen: -1}))
+	} else if bc, ok := pkix.ParseBasicConstraints(e.Value); !ok || !bc.CA {
+		return fmt.Errorf("%w: the basicConstraints of a ccr must be those of a CA", ErrOptions)
+	}
+	// What the CA has issued names its key as its own certificate does.
+	own := q.own.cert
+	if _, ok := pkix.FindExtension(t.Extensions, pkix.OIDSubjectKeyID); !ok && len(own.SubjectKeyId) > 0 && bytes.Equal(own.RawSubjectPublicKeyInfo, t.PublicKey) {
+		t.Extensions = append(t.Extensions, pkix.SubjectKeyIDExtension(own.SubjectKeyId))
+	}
+	return nil
 }
 
 // old reads the certificate that kur updates.

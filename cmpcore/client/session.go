@@ -96,6 +96,8 @@ type Item struct {
 	CentralKey bool `json:"central_key,omitempty"`
 	// Decrypts tells that possession of the key is proven by decrypting.
 	Decrypts bool `json:"decrypts,omitempty"`
+	// CA tells that the certificate is to be one of a CA.
+	CA bool `json:"ca,omitempty"`
 	// Certificate is what came, in the states from ItemIssued on.
 	Certificate []byte `json:"certificate,omitempty"`
 	// FailInfo and Reason are our rejection, in ItemUnfit.
@@ -148,6 +150,7 @@ var kinds = []struct {
 	{"p10cr", cmp.TypeP10CR, cmp.TypeCP},
 	{"rr", cmp.TypeRR, cmp.TypeRP},
 	{"genm", cmp.TypeGenM, cmp.TypeGenP},
+	{"ccr", cmp.TypeCCR, cmp.TypeCCP},
 }
 
 func kindName(t cmp.BodyType) (string, error) {

@@ -44,6 +44,9 @@ type requested struct {
 	mods   []string
 }
 
+// maxKeyID bounds the key identifier that a CA may choose: SHA-512 has as much.
+const maxKeyID = 64
+
 // Prepare judges a request. Its error is a [*Refusal]. Nothing is signed, and
 // the same arguments give the same result.
 func (p *Profile) Prepare(req Request, is *Issuer, now time.Time) (*Prepared, error) {
@@ -113,6 +116,8 @@ func (p *Profile) Prepare(req Request, is *Issuer, now time.Time) (*Prepared, er
 	if asked.skid != nil {
 		if id, ok := pkix.ParseSubjectKeyID(asked.skid.Value); !ok {
 			return nil, p.refuse(BadExtension, "the requested subjectKeyIdentifier is malformed", "extensions: subjectKeyIdentifier is malformed")
+		} else if p.ca && 0 < len(id) && len(id) <= maxKeyID {
+			keyID = id // what a CA has issued names its key by this already
 		} else if !bytes.Equal(id, keyID) {
 			note("subjectKeyIdentifier: set by the CA")
 		}
