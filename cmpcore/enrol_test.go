@@ -70,6 +70,12 @@ func TestACRIsAnsweredByACP(t *testing.T) {
 	b.wantStatus(c, cmpcore.Valid)
 }
 
+func TestACAThatCannotIssueSaysSo(t *testing.T) {
+	b := newBed(t)
+	b.now = b.ca.cert.NotAfter.Add(1e9)
+	b.asked("dev-1", want{subject: "CN=a", key: "p256 a"}).judge(cmp.SystemUnavail)
+}
+
 // Two processes that answer the same bytes: the second commit must conflict.
 func TestTheSameRequestTwiceConflicts(t *testing.T) {
 	b := newBed(t)

@@ -93,6 +93,26 @@ func TestEveryRecipientReadsItsOwnAndNobodyElseDoes(t *testing.T) {
 	}
 }
 
+// The same content for the same recipient is each time another ciphertext, under
+// another key.
+func TestTheContentKeyIsNewEachTime(t *testing.T) {
+	to := must[*Recipient](t)(ForPassword([]byte("secret"), &PasswordOptions{Iterations: 1000}))
+	policy := (*Policy)(nil).withDefaults()
+	seen := map[string]bool{}
+	for range 20 {
+		e := must[*Envelope](t)(ParseEnvelopedData(must[[]byte](t)(Encrypt(rand.Reader, []*Recipient{to}, OIDData, testContent, nil))))
+		size, _, err := e.decrypter()
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := must[[]byte](t)(e.recipients[0].open(rand.Reader, &Key{Password: []byte("secret")}, &policy, size))
+		if seen[string(key)] {
+			t.Fatal("a content-encryption key twice")
+		}
+		seen[string(key)] = true
+	}
+}
+
 // Every octet of an envelope matters, apart from the identifiers of the
 // recipient, which a key without a certificate does not look at.
 func TestAChangedEnvelopeDoesNotGiveTheContent(t *testing.T) {
