@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -113,6 +114,7 @@ func (b *bouncy) do(t testing.TB, verb string, args ...string) string {
 // gets who chooses no algorithms.
 var bouncyConfig = strings.NewReplacer(
 	"  - name: devices\n", "  - name: devices\n    central_keys: [ecdsa-p256]\n",
+	"  - name: slow-holders\n", "  - name: relays\n    who: {certificate: {issued_by: self, subject: CN=relay}}\n    may: [nested]\n  - name: slow-holders\n",
 	"  - name: holders\n", "  - name: holders\n    central_keys: [ecdsa-p256]\n",
 	"ed25519]", "ed25519, ed448]",
 	"policies:\n", `  - name: sha1
@@ -264,6 +266,7 @@ func TestBouncyCastleEnrols(t *testing.T) {
 			answer: "ip " + pbm256 + ` caPubs [0 accepted CN=three] [1 accepted CN=three-1] [2 rejection badPOP "the proof of possession does not verify"]`},
 		{tx: "implicit", args: with(usual, []string{"implicit=yes"}, ir("p256", "implicit")), answer: granted(pbm256+" implicit", "implicit")},
 		{tx: "central", args: with(usual, []string{"pvno=3"}, ir("central", "central")), answer: "ip v3" + pbm256[2:] + " caPubs [0 accepted CN=central pwri]"},
+		{tx: "relay", args: with(usual, ir("p256", "relay")), answer: granted(pbm256, "relay")},
 		{tx: "rejected", args: with(usual, ir("p256", "rejected")), answer: granted(pbm256, "rejected")},
 		{tx: "wrong-hash", args: with(usual, ir("p256", "wrong-hash")), answer: granted(pbm256, "wrong-hash")},
 		{tx: "waits", channel: "rfc", args: with(slow, ir("p256", "waits")), answer: "ip " + pbm256 + ` [0 waiting "waits for a decision of the CA's operator"]`},
@@ -274,6 +277,17 @@ func TestBouncyCastleEnrols(t *testing.T) {
 		{tx: "error", args: with(usual, []string{"kind=error"}), answer: "pkiconf " + pbm256},
 	}
 	f.carry(t, b, 1, first)
+	// show reads what Bouncy Castle writes.
+	var shown []string
+	for _, s := range first {
+		if s.channel == "poll" && s.brings() && !slices.Contains(s.args, "kid=ra-1") {
+			shown = append(shown, filepath.Join(f.dir, "spool", "poll", "archive", s.tx+"-1.pki"))
+		}
+	}
+	text := f.cli(t, with([]string{"show", "--secret-file", "device-1.secret"}, shown)...)
+	if n := strings.Count(text, " octets, good, by the given shared secret\n"); n != len(shown) || n < 15 {
+		t.Errorf("show finds %d of %d messages good:\n%s", n, len(shown), text)
+	}
 
 	var second []bcStep
 	for _, s := range first {
@@ -341,10 +355,34 @@ func TestBouncyCastleEnrols(t *testing.T) {
 			answer: "rp " + bySignature + ` [rejection notAuthorized "this requester may not revoke this certificate" ed]`},
 		{tx: "rr-many", args: with(ra, []string{"kind=rr", "revoke=three,three-1", "reason=4"}), answer: "rp " + pbm256 + " [accepted three] [accepted three-1]"},
 	}
+	// A registration authority adds its protection to one message, and brings a
+	// batch: of a device under a secret, a holder, and one that is refused.
+	batch := []bcStep{
+		{tx: "batch-ir", args: with(usual, ir("p256", "batch-ir")), answer: granted(pbm256, "batch-ir")},
+		{tx: "batch-kur", args: with(signed("pbmac1"), update("pbmac1")), answer: kup("pbmac1")},
+		{tx: "batch-wrong", args: with(secret("device-1", "another", "hash=sha256", "iterations=1000", "mac=hmac-sha256"), ir("p256", "x")), answer: signedError(badMAC)},
+	}
+	var files []string
+	for _, s := range batch {
+		files = append(files, filepath.Join(f.work, s.tx+".pki"))
+		b.do(t, "request", with([]string{"tx=" + s.tx, "out=" + files[len(files)-1]}, s.args)...)
+	}
+	inner := filepath.Join(f.work, "batch-answer-")
+	third = append(third,
+		bcStep{tx: "nested", args: with(usual, []string{"nested=relay"}, ir("p256", "nested")), answer: granted(pbm256, "nested")},
+		bcStep{tx: "batch", verb: "wrap", args: signed("relay", "files="+strings.Join(files, ",")), reads: []string{"inner=" + inner},
+			answer: "nested " + bySignature + " [3 messages]"},
+		bcStep{tx: "batch-by-holder", verb: "wrap", args: signed("ed", "files="+files[0]), answer: signedError(`notAuthorized "this requester may not send a nested message"`)},
+	)
 	f.carry(t, b, 3, third)
+	for i, s := range batch {
+		if got, err := b.ask("read", "tx="+s.tx, fmt.Sprintf("file=%s%d", inner, i), "certs="+f.work); err != nil || got != s.answer {
+			t.Errorf("%s, in a batch: %v\n got %s\nwant %s", s.tx, err, got, s.answer)
+		}
+	}
 
 	var fourth []bcStep
-	for _, s := range third {
+	for _, s := range append(third, batch...) {
 		if s.brings() {
 			fourth = append(fourth, s.confirm())
 		}

@@ -168,6 +168,8 @@ public class Driver {
                 return makeCA(a);
             case "request":
                 return request(a);
+            case "wrap":
+                return wrap(a);
             case "confirm":
                 return confirm(a);
             case "poll":
@@ -466,15 +468,32 @@ public class Driver {
             m = new PKIMessage(plain.build(), body);
         }
         if (a.get("nested") != null) {
+            // The answer is that to the message inside.
             Transaction outer = new Transaction();
             outer.id = tx.id;
-            Args signer = Args.of(new String[] {"sign=" + a.get("nested")});
-            ProtectedPKIMessageBuilder n = header(signer, outer);
-            n.setBody(new PKIBody(PKIBody.TYPE_NESTED, new PKIMessages(m)));
-            m = protect(n, signer);
-            tx.sent = outer.sent;
+            m = nest(Args.of(new String[] {"sign=" + a.get("nested")}), outer, m);
         }
         write(a.must("out"), m.getEncoded());
+    }
+
+    PKIMessage nest(Args a, Transaction outer, PKIMessage... inner) throws Exception {
+        ProtectedPKIMessageBuilder n = header(a, outer);
+        n.setBody(new PKIBody(PKIBody.TYPE_NESTED, new PKIMessages(inner)));
+        return protect(n, a);
+    }
+
+    /** Messages of others in one of a registration authority. */
+    String wrap(Args a) throws Exception {
+        Transaction tx = new Transaction();
+        tx.args = a;
+        tx.id = random(16);
+        transactions.put(a.must("tx"), tx);
+        List<PKIMessage> inner = new ArrayList<>();
+        for (String file : a.must("files").split(",")) {
+            inner.add(PKIMessage.getInstance(Files.readAllBytes(new File(file).toPath())));
+        }
+        write(a.must("out"), nest(a, tx, inner.toArray(new PKIMessage[0])).getEncoded());
+        return "";
     }
 
     String request(Args a) throws Exception {
@@ -777,6 +796,14 @@ public class Driver {
                 for (int i = 0; i < p.size(); i++) {
                     out.append(" [").append(p.getCertReqId(i)).append(" after ").append(p.getCheckAfter(i)).append(']');
                 }
+                break;
+            }
+            case PKIBody.TYPE_NESTED: {
+                PKIMessage[] list = ((PKIMessages) content).toPKIMessageArray();
+                for (int i = 0; i < list.length; i++) {
+                    write(a.must("inner") + i, list[i].getEncoded());
+                }
+                out.append(" [").append(list.length).append(" messages]");
                 break;
             }
             default:
