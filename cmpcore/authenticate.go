@@ -64,6 +64,9 @@ func (x *exchange) authenticate() error {
 		return err
 	}
 	x.who = who
+	if err := x.openCiphertext(); err != nil {
+		return err
+	}
 	return x.checkRequester()
 }
 

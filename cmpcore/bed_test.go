@@ -121,7 +121,7 @@ func asCA(c *x509.Certificate) {
 type bed struct {
 	testing.TB
 	root, ca, server, partner *holder // partner is another root that rule "partners" trusts
-	agreement                 *holder // the CA's certificate for key agreement
+	agreement, kem            *holder // the CA's certificates for key agreement and encapsulation
 	cfg                       cmpcore.Config
 	engine                    *cmpcore.Engine
 	store                     *store
@@ -338,6 +338,8 @@ type talk struct {
 	peer  []byte // senderNonce of the last answer
 	keys  map[int64]crypto.Signer
 	last  []byte // the last message sent
+
+	kemSecret []byte // of the ciphertext that messages bring
 }
 
 func (b *bed) talk(p *party) *talk {

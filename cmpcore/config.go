@@ -59,6 +59,9 @@ type Authority struct {
 	// Agreement, where set, is our half of MACs by Diffie-Hellman (RFC 9810
 	// section 5.1.3.2); requesters who have its certificate may protect by them.
 	Agreement *StaticKey
+	// KEM, where set, opens the ciphertexts that requesters bring; their answers
+	// have a MAC under it (RFC 9810 section 5.1.3.4).
+	KEM *StaticKey
 }
 
 // KeyGenerator is a key generation authority: the CA itself, or the holder of a

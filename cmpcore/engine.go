@@ -35,6 +35,7 @@ type Engine struct {
 	kga       *cms.Signer // signs the private keys that are made here; nil where none are
 	standIns  sync.Map    // public keys by key type: see standIn
 	agreement *staticKey  // nil: no MACs by Diffie-Hellman
+	kem       *staticKey  // nil: ciphertexts are passed over
 
 	anchors     []*x509.Certificate   // of all rules
 	ruleAnchors [][]*x509.Certificate // of each rule
@@ -93,14 +94,21 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	if k := cfg.Authority.Agreement; k != nil {
-		if e.agreement, err = e.newStaticKey(k, alg.UseAgree, x509.KeyUsageKeyAgreement, "keyAgreement"); err != nil {
+		if e.agreement, err = e.newStaticKey(k, useAgreement); err != nil {
 			return nil, fmt.Errorf("key agreement: %w", err)
+		}
+	}
+	if k := cfg.Authority.KEM; k != nil {
+		if e.kem, err = e.newStaticKey(k, useKEM); err != nil {
+			return nil, fmt.Errorf("KEM: %w", err)
 		}
 	}
 	links := e.links()
 	chains := []*[][]byte{&e.caChain, &e.protChain, &e.caChainCut, &e.protCut}
-	if e.agreement != nil {
-		chains = append(chains, &e.agreement.chain, &e.agreement.cut)
+	for _, k := range []*staticKey{e.agreement, e.kem} {
+		if k != nil {
+			chains = append(chains, &k.chain, &k.cut)
+		}
 	}
 	for _, chain := range chains {
 		*chain = slices.Concat(*chain, links)

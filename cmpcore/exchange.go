@@ -27,6 +27,8 @@ type exchange struct {
 	who *requester   // nil until the protection was checked
 	tx  *Transaction // the committed transaction of a follow-up, nil for a new one
 
+	kemSecret []byte // of the requester's ciphertext; nil: none
+
 	depth   int  // nested messages around this one
 	vouched bool // the authority that signed one of them may vouch for possession
 

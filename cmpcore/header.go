@@ -38,7 +38,7 @@ func (x *exchange) checkHeader() error {
 	}
 	if x.policy.Lightweight && !x.policy.tolerates("any-recipient") {
 		name, ok := h.Recipient.DirectoryName()
-		if !ok || !name.IsEmpty() && !name.Matches(x.caName) && !bytes.Equal(h.Recipient, x.sender) && !x.agreement.named(h.Recipient) {
+		if !ok || !name.IsEmpty() && !name.Matches(x.caName) && !bytes.Equal(h.Recipient, x.sender) && !x.agreement.named(h.Recipient) && !x.kem.named(h.Recipient) {
 			return refuse(cmp.WrongAuthority, "recipient is not this CA")
 		}
 	}

@@ -15,8 +15,10 @@ type replyOptions struct {
 
 // reply builds, protects and stores the answer. It is protected as the request
 // was, where that protection was good: a MAC by the same secret and algorithm
-// with a fresh salt, one by Diffie-Hellman by the same, a signature by ours. Whoever did not prove to hold a
-// secret gets a signature, so that no guess at a secret can be tested offline.
+// with a fresh salt, one by Diffie-Hellman by the same, a signature by ours;
+// but with a MAC by our KEM key where the request brought a ciphertext for it.
+// Whoever did not prove to hold a secret gets a signature, so that no guess at
+// a secret can be tested offline.
 func (x *exchange) reply(body cmp.Body, o replyOptions) error {
 	nonce := make([]byte, nonceSize)
 	if _, err := io.ReadFull(x.cfg.Random, nonce); err != nil {
@@ -51,6 +53,12 @@ func (x *exchange) reply(body cmp.Body, o replyOptions) error {
 	var p cmp.Protector
 	var extra [][]byte
 	switch {
+	case x.who != nil && x.kemSecret != nil:
+		var err error
+		if p, err = x.kemProtector(); err != nil {
+			return err
+		}
+		extra = x.kem.protects(&h, x.policy)
 	case x.who != nil && x.who.mac != nil:
 		mac, err := x.who.mac.WithFreshSalt(x.cfg.Random)
 		if err != nil {

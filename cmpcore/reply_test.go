@@ -25,6 +25,7 @@ type reply struct {
 	out    *cmpcore.Outcome
 	msg    *cmp.PKIMessage // nil where there was no answer
 	signed bool            // protected by signature, not by MAC
+	kem    bool            // protected by a MAC under the CA's KEM key
 }
 
 // check reads an answer with the eyes of the requester.
@@ -61,8 +62,11 @@ func (k *talk) check(request []byte, out *cmpcore.Outcome) *reply {
 	if k.server != nil {
 		us = k.server
 	}
-	if cmp.ProtectionKind(h.ProtectionAlg) == cmp.ProtectionDHMAC {
+	switch cmp.ProtectionKind(h.ProtectionAlg) {
+	case cmp.ProtectionDHMAC:
 		us = k.agreement
+	case cmp.ProtectionKEMMAC:
+		us = k.kem
 	}
 	if !bytes.Equal(h.Sender, pkix.NewDirectoryName(pkix.Name(us.cert.RawSubject))) {
 		bad("sender %s", h.Sender)
@@ -116,6 +120,14 @@ func (r *reply) checkProtection(req *cmp.PKIMessage, us *holder, bad func(string
 		}
 		if !bytes.Equal(stdMAC(r, q.ProtectionAlg, []byte(r.party.secret), protectedPart(r, req.Raw)), req.Protection) {
 			bad("a MAC although that of the request is wrong")
+		}
+	case cmp.ProtectionKEMMAC:
+		r.kem = true
+		if len(certs) == 0 || !bytes.Equal(certs[0], us.cert.Raw) || !bytes.Equal(h.SenderKID, us.cert.SubjectKeyId) {
+			bad("extraCerts or senderKID are not of the KEM key")
+		}
+		if !bytes.Equal(stdKEMMAC(r, h.ProtectionAlg, r.kemSecret, req.Header.TransactionID, part), r.msg.Protection) {
+			bad("the MAC does not verify")
 		}
 	case cmp.ProtectionDHMAC:
 		q := &req.Header

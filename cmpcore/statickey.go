@@ -23,11 +23,31 @@ type staticKey struct {
 // CheckAgreementKey refuses a key that is not that of its certificate, or that
 // cannot or may not be used for MACs by Diffie-Hellman.
 func CheckAgreementKey(k *StaticKey) error {
-	_, err := checkStaticKey(k, alg.UseAgree, x509.KeyUsageKeyAgreement, "keyAgreement")
+	_, err := checkStaticKey(k, useAgreement)
 	return err
 }
 
-func checkStaticKey(k *StaticKey, use alg.Use, usage x509.KeyUsage, usageName string) (*x509.Certificate, error) {
+// CheckKEMKey is [CheckAgreementKey] for MACs by a KEM.
+func CheckKEMKey(k *StaticKey) error {
+	_, err := checkStaticKey(k, useKEM)
+	return err
+}
+
+// staticUse is what a static key is for: what it must be able to do, and what
+// its certificate must say, if anything.
+type staticUse struct {
+	use       alg.Use
+	usage     x509.KeyUsage
+	usageName string
+}
+
+var (
+	useAgreement = staticUse{alg.UseAgree, x509.KeyUsageKeyAgreement, "keyAgreement"}
+	// RSA by RFC 9690; RFC 9935 section 5 for ML-KEM.
+	useKEM = staticUse{alg.UseEncapsulate | alg.UseEncipher, x509.KeyUsageKeyEncipherment, "keyEncipherment"}
+)
+
+func checkStaticKey(k *StaticKey, u staticUse) (*x509.Certificate, error) {
 	cert, err := x509.ParseCertificate(k.Certificate)
 	if err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
@@ -36,11 +56,11 @@ func checkStaticKey(k *StaticKey, use alg.Use, usage x509.KeyUsage, usageName st
 	if err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
-	if alg.Uses(pub)&use == 0 {
+	if alg.Uses(pub)&u.use == 0 {
 		return nil, fmt.Errorf("certificate %q: a key of type %s cannot serve for this", cert.Subject, alg.KeyType(pub))
 	}
-	if cert.KeyUsage != 0 && cert.KeyUsage&usage == 0 {
-		return nil, fmt.Errorf("certificate %q: key usage lacks %s", cert.Subject, usageName)
+	if cert.KeyUsage != 0 && cert.KeyUsage&u.usage == 0 {
+		return nil, fmt.Errorf("certificate %q: key usage lacks %s", cert.Subject, u.usageName)
 	}
 	own, ok := k.Key.(interface{ Public() crypto.PublicKey })
 	if !ok {
@@ -52,8 +72,8 @@ func checkStaticKey(k *StaticKey, use alg.Use, usage x509.KeyUsage, usageName st
 	return cert, nil
 }
 
-func (e *Engine) newStaticKey(k *StaticKey, use alg.Use, usage x509.KeyUsage, usageName string) (*staticKey, error) {
-	cert, err := checkStaticKey(k, use, usage, usageName)
+func (e *Engine) newStaticKey(k *StaticKey, u staticUse) (*staticKey, error) {
+	cert, err := checkStaticKey(k, u)
 	if err != nil {
 		return nil, err
 	}

@@ -96,6 +96,7 @@ func (r *reader) ca(w writtenCA, dir string) CA {
 		})
 	}
 	ca.KeyAgreement = r.staticKey("ca.key_agreement", "ca/agreement", w.KeyAgreement, dir)
+	ca.KEM = r.staticKey("ca.kem", "ca/kem", w.KEM, dir)
 	return ca
 }
 

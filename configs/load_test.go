@@ -249,7 +249,7 @@ channels:
 	want := strings.TrimSpace(`
 cmp-batch.yaml: vault: rules are about shared secrets, and nothing protects these: the CA's key has no passphrase; write vault: {passphrase_file: secrets/vault.pass}
 cmp-batch.yaml:2:1: ca.certificate: it is missing; write certificate: ca/ca.crt
-cmp-batch.yaml:3:3: ca.certificat: there is no such key; did you mean certificate? One of certificate, chain, key, passphrase_file, passphrase_env, passphrase_prompt, signature, protection, key_generation, encryption, root_updates, key_agreement
+cmp-batch.yaml:3:3: ca.certificat: there is no such key; did you mean certificate? One of certificate, chain, key, passphrase_file, passphrase_env, passphrase_prompt, signature, protection, key_generation, encryption, root_updates, key_agreement, kem
 cmp-batch.yaml:7:32: profiles.device.validity.default: "1j" is not a length of time: its units are not known; write it as 90m, 36h, 397d, 2y or 9999-12-31
 cmp-batch.yaml:7:81: profiles.device.subject.from_request: true or false belongs here, not "maybe"
 cmp-batch.yaml:11:15: rules[0].may[1]: "p10rc" is not a body type; did you mean p10cr? One of ir, cr, p10cr, kur, rr, genm, nested, ccr

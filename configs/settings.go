@@ -62,6 +62,7 @@ type CA struct {
 	Encryption    *Encryption // nil: nothing is encrypted to the CA
 	RootUpdates   []RootUpdate
 	KeyAgreement  *KeyPair // for MACs by Diffie-Hellman; nil: none
+	KEM           *KeyPair // for MACs of answers by a KEM; nil: none
 }
 
 // Encryption is what requesters encrypt to and with.

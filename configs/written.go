@@ -88,6 +88,10 @@ type writtenCA struct {
 	// agreement key (EC, X25519, X448) of the same kind protect messages by
 	// it. Left out, such messages are refused.
 	KeyAgreement *writtenStaticKey `yaml:"key_agreement"`
+	// A certificate and key of a KEM (ML-KEM, or RSA as one), whose key usage,
+	// if any, has keyEncipherment: answers to requests that bring a ciphertext
+	// for it are protected by it and not by a signature.
+	KEM *writtenStaticKey `yaml:"kem"`
 }
 
 // writtenEncryption is the certificate and key to which requesters encrypt.

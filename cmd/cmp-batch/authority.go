@@ -325,6 +325,9 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 	if ec.Authority.Agreement, err = a.staticKey(cfg.CA.KeyAgreement, "key agreement"); err != nil {
 		return nil, err
 	}
+	if ec.Authority.KEM, err = a.staticKey(cfg.CA.KEM, "the KEM"); err != nil {
+		return nil, err
+	}
 	for name, pc := range cfg.Profiles {
 		if ec.Profiles[name], err = issuance.Compile(pc); err != nil {
 			return nil, err

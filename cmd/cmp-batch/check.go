@@ -127,6 +127,11 @@ func (k *checker) all(ctx context.Context) {
 			return cmpcore.CheckAgreementKey(&cmpcore.StaticKey{Certificate: cert.Raw, Key: key})
 		}) && caGood
 	}
+	if p := k.cfg.CA.KEM; p != nil {
+		caGood = k.keyPair("ca.kem", "the KEM", *p, func(cert *x509.Certificate, key crypto.PrivateKey) error {
+			return cmpcore.CheckKEMKey(&cmpcore.StaticKey{Certificate: cert.Raw, Key: key})
+		}) && caGood
+	}
 	if p := k.cfg.CA.KeyGeneration; p != nil {
 		caGood = k.keyPair("ca.key_generation", "key generation", *p, fitsPurpose("key generation", p.Signature)) && caGood
 	}

@@ -28,6 +28,7 @@ type identity struct {
 	mac                        client.MAC
 	dhMAC                      bool   // sign-key is for key agreement
 	agreementCert              string // the CA's; not needed where a session has it
+	kemCert                    string // the same
 }
 
 func (id *identity) flags(cmd *cobra.Command) {
@@ -141,6 +142,13 @@ func (id *identity) credentials() (client.Credentials, error) {
 		}
 	default:
 		return c, errors.New("say who asks: --ref and --secret-file, or --cert and --sign-key")
+	}
+	if id.kemCert != "" {
+		certs, err := readCertificates(id.kemCert)
+		if err != nil {
+			return c, fmt.Errorf("--ca-kem-cert: %w", err)
+		}
+		c.Trust.KEM = certs[0]
 	}
 	for _, path := range id.trust {
 		certs, err := readCertificates(path)

@@ -71,7 +71,7 @@ func (c *cli) requestCommand() *cobra.Command {
   ccr             a certificate of another CA for the CA that has --cert
 
 FILE.pki goes to the CA. FILE.key (a new key, where one is made) and
-FILE.session.json (the memory of the transaction, no secrets) stay here; accept
+FILE.session.json (the memory of the transaction) stay here; accept
 takes them with the answer. With --central-key the CA makes the key, and accept
 writes FILE.key.`,
 		Example: `  cmp-batch request ir --out d1.pki --subject CN=device-1 --ref device-1 --secret-file d1.secret
@@ -124,6 +124,7 @@ writes FILE.key.`,
 	fl.IntVar(&f.iterations, "mac-iterations", 0, "iterations of the key derivation (default 10000)")
 	fl.BoolVar(&f.dhMAC, "dh-mac", false, "protect with a MAC by Diffie-Hellman: --sign-key and --cert are for key agreement")
 	fl.StringVar(&f.agreementCert, "ca-agreement-cert", "", "certificate `FILE` of the CA for key agreement, with --dh-mac")
+	fl.StringVar(&f.kemCert, "ca-kem-cert", "", "certificate `FILE` of the CA's KEM key, under which it then protects its answers")
 	return c.withJSON(cmd)
 }
 

@@ -90,6 +90,10 @@ type Trust struct {
 	AnySigner bool
 	// IgnoreKeyUsage accepts a signer whose keyUsage lacks digitalSignature.
 	IgnoreKeyUsage bool
+	// KEM (DER), if set, is the CA's certificate of a KEM key, ML-KEM or RSA:
+	// the CA may answer with a MAC under a secret that the messages bring for
+	// it. It counts in [Start]; the session keeps it.
+	KEM []byte
 	// Issued (DER), if not empty, are the CAs one of which must be above every
 	// certificate that is issued to us; Anchors are for signers only.
 	Issued [][]byte

@@ -10,8 +10,8 @@ import (
 	"cmp-batch/cmpcore/cmp"
 )
 
-// Session is the memory of a transaction between its steps. It holds no secret
-// and no private key, and goes through encoding/json unharmed. Keep it where
+// Session is the memory of a transaction between its steps. It holds no private
+// key and, but for KEM, no secret, and goes through encoding/json unharmed. Keep it where
 // nobody else can write: who changes it changes what is believed.
 //
 // A Session that a step has changed belongs on disk before the message of that
@@ -33,6 +33,8 @@ type Session struct {
 	NoTime       bool   `json:"no_time,omitempty"`
 
 	Protection Protection `json:"protection"`
+
+	KEM *Encapsulation `json:"kem,omitempty"` // with Trust.KEM
 
 	ImplicitConfirm bool `json:"implicit_confirm,omitempty"` // asked for
 

@@ -29,6 +29,9 @@ func Start(o Options) (*Session, []byte, error) {
 	}
 	if o.PVNO == 0 {
 		o.PVNO = 2
+		if o.Credentials.Trust.KEM != nil {
+			o.PVNO = 3
+		}
 	}
 	if o.PVNO != 2 && o.PVNO != 3 {
 		return nil, nil, fmt.Errorf("%w: pvno must be 2 or 3, not %d", ErrOptions, o.PVNO)
@@ -56,6 +59,11 @@ func Start(o Options) (*Session, []byte, error) {
 	info, err := q.generalInfo()
 	if err != nil {
 		return nil, nil, err
+	}
+	if cert := o.Credentials.Trust.KEM; cert != nil {
+		if s.KEM, err = encapsulate(o.Credentials.Rand, cert); err != nil {
+			return nil, nil, err
+		}
 	}
 	der, err := s.send(&o.Credentials, body, info, o.ExtraCerts, s.PVNO)
 	if err != nil {
@@ -162,6 +170,9 @@ func (s *Session) send(c *Credentials, body cmp.Body, info []cmp.InfoTypeAndValu
 		if own.peer != nil {
 			h.RecipKID = own.peer.SubjectKeyId
 		}
+	}
+	if s.KEM != nil {
+		h.GeneralInfo = slices.Concat(info, []cmp.InfoTypeAndValue{s.KEM.info()})
 	}
 	p, err := c.protector()
 	if err != nil {

@@ -19,6 +19,9 @@ const maxCandidates = 8
 // authenticate checks the protection. It gives the signer's certificate, nil
 // where a MAC protects.
 func (s *Session) authenticate(m *cmp.PKIMessage, c *Credentials) (*x509.Certificate, error) {
+	if s.KEM != nil && cmp.ProtectionKind(m.Header.ProtectionAlg) == cmp.ProtectionKEMMAC && m.Protection != nil {
+		return nil, s.authenticateKEM(m, c)
+	}
 	if s.Protection.Method == MethodMAC && cmp.ProtectionKind(m.Header.ProtectionAlg) != cmp.ProtectionSignature {
 		return nil, m.VerifyMAC(c.Secret, c.Trust.MACPolicy)
 	}
