@@ -77,6 +77,7 @@ func TestRequestAtBouncyCastle(t *testing.T) {
 	subject := []string{"--subject", "CN=device,O=Mock"}
 	const pbm = "v2 pbm sha256 10000 hmac-sha256"
 	const asked = " [0 O=Mock,CN=device POP]"
+	const unproven = " [0 O=Mock,CN=device no POP control 1.3.6.1.5.5.7.5.1.5]"
 	const askedAgain = " [0 O=Mock,CN=device POP control 1.3.6.1.5.5.7.5.1.5]" // oldCertID
 
 	for _, ca := range []struct{ key, alg string }{
@@ -150,6 +151,18 @@ func TestRequestAtBouncyCastle(t *testing.T) {
 				answers: []bcAnswer{issued("ir", "v2 pbm sha256 10000 hmacWithSHA1"), conf("v2 pbm sha256 10000 hmacWithSHA1")}},
 			{name: "pbmac1", kind: "ir", request: with(ask, []string{"--pbmac1"}), accept: bySecret,
 				answers: []bcAnswer{issued("ir", "v2 pbmac1 hmac-sha256", "mac=pbmac1"), conf("v2 pbmac1 hmac-sha256")}},
+			{name: "central", kind: "ir", request: with(ask, []string{"--central-key", "any"}), accept: bySecret, answers: []bcAnswer{
+				{args: with(mac, []string{"make=pwri"}), found: "ir v3" + pbm[2:] + " [0 O=Mock,CN=device no POP]", status: "issued", next: "certConf"}, conf("v3" + pbm[2:])}},
+			{name: "central-rsa", kind: "kur", request: with(signed("rsa"), []string{"--central-key", "any"}), accept: with(signed("rsa"), trust), answers: []bcAnswer{
+				{args: with(caAlg, []string{"make=ktri", "for=" + at + "rsa"}), found: "kur v3 signed SHA256WITHRSA" + unproven, status: "issued", next: "certConf"},
+				{args: caAlg, found: "certConf v3 signed SHA256WITHRSA [0 hash]", status: "confirmed"}}},
+			{name: "central-ec", kind: "kur", request: with(signed("ec"), []string{"--central-key", "any"}), accept: with(signed("ec"), trust), answers: []bcAnswer{
+				{args: with(caAlg, []string{"make=kari", "for=" + at + "ec"}), found: "kur v3 signed SHA256WITHECDSA" + unproven, status: "issued", next: "certConf"},
+				{args: caAlg, found: "certConf v3 signed SHA256WITHECDSA [0 hash]", status: "confirmed"}}},
+			{name: "encrypted-rsa", kind: "ir", request: with(ask, []string{"--key-type", "rsa-2048", "--pop", "encr-cert"}), accept: bySecret, answers: []bcAnswer{
+				{args: with(mac, []string{"encrypt=ktri"}), found: "ir v3" + pbm[2:] + " [0 O=Mock,CN=device POP of type 2]", status: "issued", next: "certConf"}, conf("v3" + pbm[2:])}},
+			{name: "encrypted-ec", kind: "ir", request: with(ask, []string{"--pop", "encr-cert"}), accept: bySecret, answers: []bcAnswer{
+				{args: with(mac, []string{"encrypt=kari"}), found: "ir v3" + pbm[2:] + " [0 O=Mock,CN=device POP of type 3]", status: "issued", next: "certConf"}, conf("v3" + pbm[2:])}},
 			{name: "waits", kind: "ir", request: ask, accept: bySecret, answers: []bcAnswer{
 				{args: with(mac, []string{"status=waiting"}), found: "ir " + pbm + asked, status: "waiting", next: "pollReq"},
 				{args: with(mac, []string{"status=waiting"}), found: "pollReq " + pbm + " [0]", status: "waiting : asking the boss", next: "pollReq", after: 3600},
@@ -180,6 +193,7 @@ func TestRequestAtBouncyCastle(t *testing.T) {
 		// What accept must not take: exit 1, and the session stays as it was.
 		m.cli(0, with([]string{"request", "ir", "--out", "d.pki"}, ask)...)
 		m.cli(0, with([]string{"request", "kur", "--out", "k.pki"}, signed("ec"))...)
+		m.cli(0, with([]string{"request", "ir", "--out", "e.pki", "--key-type", "rsa-2048", "--pop", "encr-cert"}, ask)...)
 		b.do(t, "key", "name=false", "type=P-256")
 		for _, bad := range []struct {
 			name, file string
@@ -188,6 +202,7 @@ func TestRequestAtBouncyCastle(t *testing.T) {
 			says       string
 		}{
 			{"the algorithms of a caller who chooses none", "d", with(caAlg, []string{"secret=" + deviceSecret, "kid=device"}), bySecret, "pbm with sha1 as one-way function: algorithm is refused by policy"},
+			{"an encryption of a caller who chooses none", "e", with(mac, []string{"encrypt=ktri-pkcs1"}), bySecret, "RSA encryption of PKCS #1 v1.5: algorithm is refused by policy"},
 			{"another secret", "d", with(mac, []string{"answersecret=another"}), bySecret, "message authentication code does not verify"},
 			{"no protection", "d", with(mac, []string{"unprotected=yes"}), bySecret, "message is not protected"},
 			{"an error without protection", "d", with(mac, []string{"unprotected=yes", "status=error"}), bySecret, "it is not authenticated: message is not protected"},

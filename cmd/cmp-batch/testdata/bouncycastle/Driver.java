@@ -18,6 +18,7 @@ import java.security.cert.PKIXParameters;
 import java.security.cert.TrustAnchor;
 import java.security.cert.X509Certificate;
 import java.security.spec.ECGenParameterSpec;
+import java.security.spec.MGF1ParameterSpec;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -26,10 +27,14 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
+import javax.crypto.spec.OAEPParameterSpec;
+import javax.crypto.spec.PSource;
+
 import org.bouncycastle.asn1.*;
 import org.bouncycastle.asn1.cmp.*;
 import org.bouncycastle.asn1.crmf.*;
 import org.bouncycastle.asn1.cms.ContentInfo;
+import org.bouncycastle.asn1.cms.EnvelopedData;
 import org.bouncycastle.asn1.iana.IANAObjectIdentifiers;
 import org.bouncycastle.asn1.nist.NISTObjectIdentifiers;
 import org.bouncycastle.asn1.oiw.OIWObjectIdentifiers;
@@ -49,23 +54,34 @@ import org.bouncycastle.cert.crmf.Control;
 import org.bouncycastle.cert.crmf.jcajce.JcePKMACValuesCalculator;
 import org.bouncycastle.cert.jcajce.JcaX509CertificateConverter;
 import org.bouncycastle.cert.jcajce.JcaX509ExtensionUtils;
+import org.bouncycastle.cms.CMSAlgorithm;
 import org.bouncycastle.cms.CMSEnvelopedData;
+import org.bouncycastle.cms.CMSEnvelopedDataGenerator;
+import org.bouncycastle.cms.CMSProcessableByteArray;
 import org.bouncycastle.cms.CMSSignedData;
+import org.bouncycastle.cms.CMSSignedDataGenerator;
+import org.bouncycastle.cms.CMSTypedData;
 import org.bouncycastle.cms.KeyTransRecipientInformation;
 import org.bouncycastle.cms.PasswordRecipient;
 import org.bouncycastle.cms.PasswordRecipientInformation;
 import org.bouncycastle.cms.Recipient;
 import org.bouncycastle.cms.RecipientInformation;
 import org.bouncycastle.cms.SignerInformation;
+import org.bouncycastle.cms.jcajce.JcaSignerInfoGeneratorBuilder;
 import org.bouncycastle.cms.jcajce.JcaSimpleSignerInfoVerifierBuilder;
+import org.bouncycastle.cms.jcajce.JceCMSContentEncryptorBuilder;
 import org.bouncycastle.cms.jcajce.JceKeyAgreeEnvelopedRecipient;
+import org.bouncycastle.cms.jcajce.JceKeyAgreeRecipientInfoGenerator;
 import org.bouncycastle.cms.jcajce.JceKeyTransEnvelopedRecipient;
+import org.bouncycastle.cms.jcajce.JceKeyTransRecipientInfoGenerator;
 import org.bouncycastle.cms.jcajce.JcePasswordEnvelopedRecipient;
+import org.bouncycastle.cms.jcajce.JcePasswordRecipientInfoGenerator;
 import org.bouncycastle.jce.provider.BouncyCastleProvider;
 import org.bouncycastle.operator.ContentSigner;
 import org.bouncycastle.operator.DigestCalculatorProvider;
 import org.bouncycastle.operator.MacCalculator;
 import org.bouncycastle.operator.PBEMacCalculatorProvider;
+import org.bouncycastle.operator.jcajce.JcaAlgorithmParametersConverter;
 import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
 import org.bouncycastle.operator.jcajce.JcaContentVerifierProviderBuilder;
 import org.bouncycastle.operator.jcajce.JcaDigestCalculatorProviderBuilder;
@@ -1029,7 +1045,13 @@ public class Driver {
                         }
                     }
                     out.append(']');
-                    tx.issued.put(BigInteger.ZERO, issue(a.get("subject") != null ? new X500Name(a.get("subject")) : t.getSubject(), t.getPublicKey(), a));
+                    X500Name subject = a.get("subject") != null ? new X500Name(a.get("subject")) : t.getSubject();
+                    SubjectPublicKeyInfo spki = t.getPublicKey();
+                    if (spki == null || spki.getPublicKeyData().getBytes().length == 0) {
+                        makeKey(Args.of(new String[] {"name=made", "type=P-256"}));
+                        spki = spki(key("made"));
+                    }
+                    tx.issued.put(BigInteger.ZERO, issue(subject, spki, a));
                 }
                 return certified(tx, a, si);
             }
@@ -1120,11 +1142,65 @@ public class Driver {
         int status = si.getStatus().intValue();
         CertifiedKeyPair pair = null;
         if (status == PKIStatus.GRANTED || status == PKIStatus.GRANTED_WITH_MODS) {
-            pair = new CertifiedKeyPair(new CertOrEncCert(new CMPCertificate(tx.issued.get(id).toASN1Structure())));
+            X509CertificateHolder c = tx.issued.get(id);
+            CertOrEncCert cert = new CertOrEncCert(new CMPCertificate(c.toASN1Structure()));
+            if (a.get("encrypt") != null) {
+                cert = new CertOrEncCert(encrypt(a.get("encrypt"), c, a, new CMSProcessableByteArray(PKCSObjectIdentifiers.data, c.getEncoded())));
+            }
+            EncryptedKey made = null;
+            if (a.get("make") != null) {
+                X509CertificateHolder to = a.get("for") == null ? null : cert(a.get("for"));
+                made = encrypt(a.get("make"), to, a, keyPackage(key("made"), a));
+            }
+            pair = new CertifiedKeyPair(cert, made, null);
             certs.put(a.or("as", "issued"), tx.issued.get(id));
         }
         CMPCertificate[] caPubs = a.get("secret") != null ? new CMPCertificate[] {new CMPCertificate(anchor.toASN1Structure())} : null;
         int type = tx.type == PKIBody.TYPE_P10_CERT_REQ ? PKIBody.TYPE_CERT_REP : tx.type + 1;
         return new PKIBody(type, new CertRepMessage(caPubs, new CertResponse[] {new CertResponse(new ASN1Integer(id), si, pair, null)}));
+    }
+
+    /** A private key, signed by the CA (RFC 5958, RFC 9483 section 4.1.6). */
+    CMSTypedData keyPackage(KeyPair k, Args a) throws Exception {
+        CMSSignedDataGenerator g = new CMSSignedDataGenerator();
+        DigestCalculatorProvider digests = new JcaDigestCalculatorProviderBuilder().setProvider(BC).build();
+        g.addSignerInfoGenerator(new JcaSignerInfoGeneratorBuilder(digests).build(signer(key("ca"), a.must("caalg")), anchor));
+        g.addCertificate(anchor);
+        byte[] list = new DERSequence(PrivateKeyInfo.getInstance(k.getPrivate().getEncoded())).getEncoded();
+        CMSSignedData signed = g.generate(new CMSProcessableByteArray(new ASN1ObjectIdentifier("2.16.840.1.101.2.1.2.78.5"), list), true);
+        return new CMSProcessableByteArray(PKCSObjectIdentifiers.signedData, ((ASN1Object) signed.toASN1Structure().getContent()).getEncoded(ASN1Encoding.DER));
+    }
+
+    /** Encrypts to the key of a certificate, or by the shared secret. */
+    EncryptedKey encrypt(String how, X509CertificateHolder to, Args a, CMSTypedData content) throws Exception {
+        CMSEnvelopedDataGenerator g = new CMSEnvelopedDataGenerator();
+        X509Certificate cert = to == null ? null : new JcaX509CertificateConverter().setProvider(BC).getCertificate(to);
+        switch (how) {
+            case "pwri":
+                g.addRecipientInfoGenerator(new JcePasswordRecipientInfoGenerator(CMSAlgorithm.AES256_CBC, a.must("secret").toCharArray()).setProvider(BC)
+                    .setPasswordConversionScheme(PasswordRecipient.PKCS5_SCHEME2_UTF8).setPRF(PasswordRecipient.PRF.HMacSHA256)
+                    .setSaltAndIterationCount(random(16), 2048));
+                break;
+            case "ktri": {
+                AlgorithmIdentifier oaep = new JcaAlgorithmParametersConverter().getAlgorithmIdentifier(PKCSObjectIdentifiers.id_RSAES_OAEP,
+                    new OAEPParameterSpec("SHA-256", "MGF1", MGF1ParameterSpec.SHA256, PSource.PSpecified.DEFAULT));
+                g.addRecipientInfoGenerator(new JceKeyTransRecipientInfoGenerator(cert, oaep).setProvider(BC));
+                break;
+            }
+            case "ktri-pkcs1":
+                g.addRecipientInfoGenerator(new JceKeyTransRecipientInfoGenerator(cert).setProvider(BC));
+                break;
+            default: {
+                KeyPairGenerator kg = KeyPairGenerator.getInstance("EC", BC);
+                kg.initialize(((java.security.interfaces.ECPublicKey) cert.getPublicKey()).getParams());
+                KeyPair e = kg.generateKeyPair();
+                g.addRecipientInfoGenerator(new JceKeyAgreeRecipientInfoGenerator(CMSAlgorithm.ECDH_SHA256KDF, e.getPrivate(), e.getPublic(), CMSAlgorithm.AES256_WRAP)
+                    .addRecipient(cert).setProvider(BC));
+            }
+        }
+        CMSEnvelopedData env = g.generate(content, new JceCMSContentEncryptorBuilder(CMSAlgorithm.AES256_CBC).setProvider(BC).build());
+        // Its generators write BER, and CMP is DER.
+        byte[] der = ((ASN1Object) env.toASN1Structure().getContent()).getEncoded(ASN1Encoding.DER);
+        return new EncryptedKey(EnvelopedData.getInstance(ASN1Primitive.fromByteArray(der)));
     }
 }
