@@ -129,7 +129,7 @@ func signatureAlgorithm(der []byte) (a pkix.AlgorithmIdentifier, ok bool) {
 // answered by pkiconf (RFC 9483 section 3.6.4). Certificates that were waiting
 // for confirmation are rejected by it.
 func (x *exchange) peerError(b *cmp.ErrorMsg) error {
-	if t := x.tx; t != nil && (t.State == AwaitingDecision || t.State == AwaitingConfirm) {
+	if t := x.tx; t != nil && (t.State.Open() || t.State == AwaitingConfirm) {
 		if err := x.checkErrorNonce(); err != nil {
 			return err
 		}

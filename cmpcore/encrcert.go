@@ -15,7 +15,7 @@ import (
 // checkDecryptionKey checks the proofs of keys that do not sign (RFC 9810
 // section 5.2.8.3), as far as a request can have one: what is served are proofs
 // by what follows.
-func (x *exchange) checkDecryptionKey(orig *cmp.PKIMessage, it *certItem, pub crypto.PublicKey, p *crmf.POPOPrivKey) error {
+func (x *exchange) checkDecryptionKey(orig *cmp.PKIMessage, it *certItem, rule *Rule, pub crypto.PublicKey, p *crmf.POPOPrivKey) error {
 	uses := alg.Uses(pub)
 	fits := uses&(alg.UseEncipher|alg.UseEncapsulate) != 0
 	if p.Use == crmf.KeyAgreement {
@@ -24,13 +24,17 @@ func (x *exchange) checkDecryptionKey(orig *cmp.PKIMessage, it *certItem, pub cr
 	if !fits {
 		return refuse(cmp.BadPOP, "this proof of possession is not for this type of key").because("%s", alg.KeyType(pub))
 	}
-	if p.Form != crmf.SubsequentMessage || p.Subsequent != crmf.EncrCert {
+	if p.Form != crmf.SubsequentMessage {
 		return refuse(cmp.BadPOP, "this form of proof of possession is not served here")
+	}
+	it.popUse = p.Use
+	if p.Subsequent == crmf.ChallengeResp {
+		return x.checkChallengeResponse(rule, orig, it, pub)
 	}
 	if orig.Header.PVNO < 3 {
 		return refuse(cmp.BadRequest, "an encrypted certificate needs pvno 3")
 	}
-	it.encrypt, it.popUse = pub, p.Use
+	it.encrypt = pub
 	return nil
 }
 
@@ -40,7 +44,7 @@ func (it *certItem) checkPOPUsage() error {
 	if it.popUse == crmf.KeyAgreement {
 		need = pkix.KeyAgreement
 	}
-	if it.encrypt != nil && it.prepared.KeyUsage != 0 && it.prepared.KeyUsage&need == 0 {
+	if it.popUse != 0 && it.prepared.KeyUsage != 0 && it.prepared.KeyUsage&need == 0 {
 		return refuse(cmp.BadPOP, "this proof of possession is not for the key usage of the certificate").
 			because("key usage %s under profile %s", it.prepared.KeyUsage, it.profile)
 	}

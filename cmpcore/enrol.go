@@ -20,17 +20,18 @@ import (
 
 // certItem is one certificate that a message asks for, on its way to an answer.
 type certItem struct {
-	id       *big.Int
-	req      *crmf.CertReqMsg // nil with p10cr
-	ask      issuance.Request
-	profile  string
-	mods     []string
-	prepared *issuance.Prepared
-	central  bool              // the key is to be made here
-	private  crypto.PrivateKey // it was, and is on its way to the requester
-	encrypt  crypto.PublicKey  // the certificate goes out encrypted to this, its own key
-	popUse   int               // of what kind the proof of that key is
-	fail     *failure          // set: refused
+	id        *big.Int
+	req       *crmf.CertReqMsg // nil with p10cr
+	ask       issuance.Request
+	profile   string
+	mods      []string
+	prepared  *issuance.Prepared
+	central   bool              // the key is to be made here
+	private   crypto.PrivateKey // it was, and is on its way to the requester
+	encrypt   crypto.PublicKey  // the certificate goes out encrypted to this, its own key
+	challenge crypto.PublicKey  // possession of it is to be proven by a response
+	popUse    int               // of what kind the proof by decryption is
+	fail      *failure          // set: refused
 }
 
 // enrol answers ir, cr, kur, p10cr and ccr.
@@ -70,6 +71,9 @@ func (x *exchange) certify(rule *Rule, orig *cmp.PKIMessage) error {
 	if err != nil {
 		return err
 	}
+	if err := x.useProof(); err != nil {
+		return err
+	}
 	decision := Undecided
 	if x.tx != nil {
 		decision = x.tx.Decision
@@ -97,6 +101,9 @@ func (x *exchange) certify(rule *Rule, orig *cmp.PKIMessage) error {
 			}
 		}
 		good = 0
+	}
+	if slices.ContainsFunc(items, func(it certItem) bool { return it.fail == nil && it.challenge != nil }) && !x.usedUp() {
+		return x.sendChallenges(orig, items)
 	}
 	if approval && decision == Undecided && good > 0 && !x.usedUp() {
 		return x.waitForPerson(orig, items)
@@ -353,7 +360,7 @@ func (x *exchange) checkPOP(rule *Rule, orig *cmp.PKIMessage, it *certItem) erro
 		}
 		return nil
 	case *crmf.POPOPrivKey:
-		return x.checkDecryptionKey(orig, it, pub, p)
+		return x.checkDecryptionKey(orig, it, rule, pub, p)
 	default:
 		return refuse(cmp.BadPOP, "this form of proof of possession is not served here")
 	}

@@ -32,11 +32,13 @@ type exchange struct {
 	depth   int  // nested messages around this one
 	vouched bool // the authority that signed one of them may vouch for possession
 
-	popMACs int                 // publicKeyMACs met
-	keys    int                 // keys made here
-	keyTo   *cms.Recipient      // whom they are encrypted to, once it is known
-	sample  bool                // nothing is issued now, whatever the judgement
-	inter   []*x509.Certificate // see intermediates; empty but not nil: none
+	popMACs    int                 // publicKeyMACs met
+	challenges int                 // challenges asked for
+	proven     []int64             // certReqIds whose challenges were answered
+	keys       int                 // keys made here
+	keyTo      *cms.Recipient      // whom they are encrypted to, once it is known
+	sample     bool                // nothing is issued now, whatever the judgement
+	inter      []*x509.Certificate // see intermediates; empty but not nil: none
 }
 
 // run fills x.out or returns a *failure or an error of the View.
@@ -101,6 +103,8 @@ func (x *exchange) run() error {
 		return x.confirm(b)
 	case *cmp.PollReq:
 		return x.poll(b)
+	case *cmp.POPODecKeyResponse:
+		return x.proveByResponse(b)
 	case *cmp.ErrorMsg:
 		return x.peerError(b)
 	}

@@ -66,6 +66,9 @@ func (e *Engine) Expire(ctx context.Context, t *Transaction, v View) (*Outcome, 
 		if t.Held {
 			return e.expireHeld(ctx, t, v, out)
 		}
+	case AwaitingProof:
+		entry.Detail = "the challenge was not answered"
+		out.Audit = append(out.Audit, entry)
 	default:
 		return nil, fmt.Errorf("transaction %x in state %d does not expire", t.Key, t.State)
 	}

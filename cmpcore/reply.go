@@ -119,4 +119,5 @@ func (t *Transaction) endWaiting(s TransactionState) {
 	t.Held = false
 	t.Frozen = false
 	t.Summary = ""
+	t.Proof = nil
 }

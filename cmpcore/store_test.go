@@ -262,7 +262,7 @@ func (s *store) commitOne(h cmpcore.Hash, der []byte, o *cmpcore.Outcome) error 
 
 // events are the words of the audit log.
 var events = []string{"issued", "refused", "revoked", "unrevoked", "confirmed", "rejected", "expired", "waiting",
-	"approved", "rejected-by-operator", "peer-error", "informed", "crl", "nested"}
+	"approved", "rejected-by-operator", "peer-error", "informed", "crl", "nested", "challenged"}
 
 // checkOutcome holds every outcome to what its type promises.
 func checkOutcome(t testing.TB, now time.Time, o *cmpcore.Outcome) {
@@ -296,16 +296,19 @@ func checkOutcome(t testing.TB, now time.Time, o *cmpcore.Outcome) {
 	if o.Disposition == cmpcore.Waiting && len(o.Parts) == 0 && (tx == nil || tx.State != cmpcore.AwaitingDecision) {
 		bad("waiting, but no transaction waits")
 	}
-	if o.KeepRequest && (tx == nil || tx.State != cmpcore.AwaitingDecision) {
+	if o.KeepRequest && (tx == nil || !tx.State.Open()) {
 		bad("a message is kept for no transaction")
 	}
 	if tx != nil {
-		waits := tx.State == cmpcore.AwaitingConfirm || tx.State == cmpcore.AwaitingDecision
+		waits := tx.State == cmpcore.AwaitingConfirm || tx.State.Open()
 		if waits != !tx.Expires.IsZero() {
 			bad("state %d, but expiry at %s", tx.State, tx.Expires)
 		}
 		if tx.State != cmpcore.AwaitingDecision && (tx.Held || tx.Frozen || tx.Summary != "") {
 			bad("state %d still has what only a waiting transaction has", tx.State)
+		}
+		if !tx.State.Open() && tx.Proof != nil {
+			bad("state %d still has a proof", tx.State)
 		}
 	}
 	changed := map[string]bool{}

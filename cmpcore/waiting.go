@@ -51,7 +51,10 @@ func (x *exchange) wait(t *Transaction, summary string, body cmp.Body) error {
 	t.Expires = x.now.Add(x.policy.TransactionLife)
 	t.Held = x.policy.Hold
 	x.out.Transaction = t
-	x.out.KeepRequest = true
+	if err := x.rememberProof(t); err != nil {
+		return err
+	}
+	x.out.KeepRequest = x.tx == nil // it is kept already where a challenge came before
 	// Nothing is granted yet, so nothing must still hold at this commit.
 	x.out.Relied = nil
 	x.audit("waiting", func(a *AuditEntry) { a.Detail = t.Summary })
@@ -146,7 +149,7 @@ func (x *exchange) finalFailure(orig *cmp.PKIMessage, err error) error {
 // finalOptions: the answer that ends polling answers the first request (RFC
 // 9483 section 4.4), or the last pollReq where the peer wants that.
 func (x *exchange) finalOptions(orig *cmp.PKIMessage, t *Transaction) (o replyOptions) {
-	if orig != x.msg && !x.policy.LastPollNonce {
+	if x.msg.BodyType() == cmp.TypePollReq && !x.policy.LastPollNonce {
 		o.recipNonce = t.FirstNonce
 	}
 	return o

@@ -29,6 +29,7 @@ func (c *cli) acceptCommand() *cobra.Command {
   NAME.chain.pem     the CA certificates above it
   NAME.key           the private key, where the CA was asked to make it
   NAME.certConf.pki  a confirmation, where the CA wants one: carry it there
+  NAME.popdecr.pki   the response to a challenge, where one came: carry it there
   NAME.pollReq.pki   where the CA is not ready: carry it there later
 
 Of the answers to genm, certificates and CRLs become files too:
@@ -100,9 +101,9 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 	f.BoolVar(&id.unprotectedErrors, "unprotected-errors", false, "let an error message without protection end the transaction")
 	f.StringVar(&certOut, "cert-out", "", "`FILE` for the certificate (default NAME.crt)")
 	f.StringVar(&chainOut, "chain-out", "", "`FILE` for the CA certificates (default NAME.chain.pem)")
-	f.StringVar(&key, "key", "", "the certificate's private key `FILE`, for --pop encr-cert (default NAME.key)")
+	f.StringVar(&key, "key", "", "the certificate's private key `FILE`, for --pop encr-cert and challenge (default NAME.key)")
 	f.StringVar(&keyOut, "key-out", "", "`FILE` for a private key that the CA made (default NAME.key)")
-	f.StringVar(&nextOut, "next-out", "", "`FILE` for the next message (default NAME.certConf.pki or NAME.pollReq.pki)")
+	f.StringVar(&nextOut, "next-out", "", "`FILE` for the next message (default NAME.certConf.pki, NAME.popdecr.pki or NAME.pollReq.pki)")
 	f.BoolVar(&require, "require", false, "exit 1 where the answer brings no certificate")
 	return c.withJSON(cmd)
 }
@@ -123,7 +124,7 @@ type taken struct {
 
 // acceptReport is what --json prints.
 type acceptReport struct {
-	Status       string   `json:"status"` // issued, confirmed, refused (by the CA, or here), waiting, revoked, informed, error
+	Status       string   `json:"status"` // issued, confirmed, refused (by the CA, or here), waiting, challenged, revoked, informed, error
 	Certificates []string `json:"certificates,omitempty"`
 	Keys         []string `json:"keys,omitempty"` // that the CA made
 	Chain        string   `json:"chain,omitempty"`
@@ -215,6 +216,10 @@ func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) 
 	if r.Waiting != nil {
 		rep.Status, rep.CheckAfter, rep.Text = "waiting", int64(r.Waiting.CheckAfter/time.Second), strings.Join(r.Waiting.Reason, "; ")
 		say("waiting: ask again in %s %q", r.Waiting.CheckAfter, rep.Text)
+	}
+	if r.Kind == cmp.TypePOPDecC {
+		rep.Status = "challenged"
+		say("the CA wants proof of possession; the response proves it")
 	}
 	if r.Kind == cmp.TypePKIConf {
 		if rep.Status == "refused" {

@@ -104,7 +104,7 @@ writes FILE.key.`,
 	fl.StringVar(&f.validity, "validity", "", "wanted validity, as 90d or 1y (default: as the CA likes)")
 	fl.StringSliceVar(&f.profile, "profile", nil, "certificate profile of the CA (certProfile)")
 	fl.BoolVar(&f.implicit, "implicit-confirm", false, "ask the CA to do without a confirmation")
-	fl.StringVar(&f.pop, "pop", "", "how possession of the key is proven: signature, or encr-cert where the certificate is to come encrypted (default: signature, encr-cert for keys that cannot sign)")
+	fl.StringVar(&f.pop, "pop", "", "how possession of the key is proven: signature; encr-cert, where the certificate is to come encrypted; or challenge, where the CA is to send one (default: signature, encr-cert for keys that cannot sign)")
 	fl.BoolVar(&f.raVerified, "ra-verified", false, "as an RA: say that possession of the key was checked")
 	fl.IntVar(&f.pathLen, "path-len", -1, "for ccr: wanted path length, how many CAs may follow; -1: any")
 	fl.StringVar(&f.csr, "csr", "", "PKCS#10 `FILE` of p10cr (default: made from the key)")
@@ -272,6 +272,7 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 const (
 	popSignature = "signature"
 	popEncrCert  = "encr-cert"
+	popChallenge = "challenge"
 )
 
 // choosePOP settles how possession of a key is proven.
@@ -295,16 +296,16 @@ func (f *requestFlags) choosePOP(kind cmp.BodyType, key crypto.PrivateKey, o *cl
 			return errors.New("--pop and --ra-verified exclude each other")
 		}
 		return nil
-	case popEncrCert:
+	case popEncrCert, popChallenge:
 	default:
-		return fmt.Errorf("--pop: %q is none of signature and encr-cert", f.pop)
+		return fmt.Errorf("--pop: %q is none of signature, encr-cert and challenge", f.pop)
 	}
 	switch {
 	case f.raVerified:
 		return errors.New("--pop and --ra-verified exclude each other")
 	case kind == cmp.TypeP10CR:
 		return errors.New("p10cr proves possession by a signature; ask by ir, cr or kur for a key that cannot sign")
-	case f.implicit:
+	case f.implicit && f.pop == popEncrCert:
 		return errors.New("--implicit-confirm does not go with --pop encr-cert: the confirmation is the proof")
 	}
 	if o.PVNO == 0 {
@@ -363,8 +364,11 @@ func (f *requestFlags) certificate(key crypto.PrivateKey) (r client.CertificateR
 			return r, err
 		}
 	}
-	if f.pop == popEncrCert {
+	switch f.pop {
+	case popEncrCert:
 		r.POP = client.POPEncrCert
+	case popChallenge:
+		r.POP = client.POPChallenge
 	}
 	if f.centralKey != "" {
 		a, _ := alg.KeyTypeAlgorithm(f.centralKey) // zero for any

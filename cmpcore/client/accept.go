@@ -65,6 +65,8 @@ func (s *Session) accept(m *cmp.PKIMessage, c *Credentials) (*Result, error) {
 	switch b := m.Body.(type) {
 	case *cmp.ErrorMsg:
 		err = s.peerError(m, b, c, r)
+	case *cmp.POPODecKeyChallenge:
+		err = s.challenges(m, b, c, r)
 	case *cmp.CertRepMessage:
 		err = s.certificates(m, b, c, r)
 	case *cmp.RevRepContent:
@@ -136,6 +138,8 @@ func (s *Session) fits(t cmp.BodyType) bool {
 	}
 	switch s.Step {
 	case StepAnswer:
+		return t == s.answerType() || t == cmp.TypePOPDecC && slices.ContainsFunc(s.Items, func(it Item) bool { return it.Challenge })
+	case StepProof:
 		return t == s.answerType()
 	case StepPoll:
 		return t == cmp.TypePollRep || t == s.answerType()
@@ -181,7 +185,7 @@ func sameName(a, b pkix.GeneralName) bool {
 
 // peerError ends the session, or has it wait (RFC 9483 section 4.4).
 func (s *Session) peerError(m *cmp.PKIMessage, b *cmp.ErrorMsg, c *Credentials, r *Result) error {
-	if b.Status.Status == cmp.Waiting && s.Step == StepAnswer {
+	if b.Status.Status == cmp.Waiting && (s.Step == StepAnswer || s.Step == StepProof) {
 		r.Waiting = &Waiting{Reason: b.Status.StatusString}
 		s.Whole = true
 		for i := range s.Items {

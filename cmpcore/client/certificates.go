@@ -97,7 +97,7 @@ func (s *Session) match(b *cmp.CertRepMessage) (map[*Item]*cmp.CertResponse, err
 		}
 		found[it] = resp
 	}
-	if s.Step != StepAnswer && !s.Whole {
+	if s.Step != StepAnswer && s.Step != StepProof && !s.Whole {
 		return found, nil
 	}
 	for i := range s.Items {

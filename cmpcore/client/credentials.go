@@ -39,7 +39,7 @@ type Credentials struct {
 	Trust Trust
 
 	// RequestedKeys are the private keys, of types of package alg, of the
-	// certificates that were asked for under [POPEncrCert]: they open what
+	// certificates that were asked for under [POPEncrCert] or [POPChallenge]: they open what
 	// comes encrypted to them.
 	RequestedKeys []crypto.PrivateKey
 	// Decrypt, where it is set, opens a certificate that came encrypted instead.

@@ -98,6 +98,9 @@ const (
 	// that cannot sign. [Credentials.RequestedKeys] open it, at
 	// PVNO 3; the older form is for [Credentials.Decrypt].
 	POPEncrCert
+	// POPChallenge has the CA send a challenge that only the key opens; at PVNO
+	// 2 only an RSA key can. [Credentials.RequestedKeys] open it.
+	POPChallenge
 )
 
 // Revocation asks to revoke one certificate, or to revive it.

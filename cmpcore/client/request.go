@@ -162,7 +162,7 @@ func (q *request) certificate(id int, r *CertificateRequest) (*crmf.CertReqMsg, 
 	if it.CentralKey = r.CentralKey != nil; !it.CentralKey {
 		it.PublicKey = Octets(t.PublicKey)
 	}
-	it.Decrypts = r.POP == POPEncrCert
+	it.Decrypts, it.Challenge = r.POP == POPEncrCert || r.POP == POPChallenge, r.POP == POPChallenge
 	it.Subject = Octets(t.Subject)
 	for _, g := range sans {
 		it.SANs = append(it.SANs, Octets(g))
@@ -305,12 +305,16 @@ func (q *request) prove(m *crmf.CertReqMsg, r *CertificateRequest) error {
 	case POPRAVerified:
 		m.POPO = crmf.RAVerified{}
 		return nil
-	case POPEncrCert:
+	case POPEncrCert, POPChallenge:
 		use, err := q.decryptionUse(m.CertReq.Template.PublicKey)
 		if err != nil {
 			return err
 		}
-		m.POPO = &crmf.POPOPrivKey{Use: use, Form: crmf.SubsequentMessage, Subsequent: crmf.EncrCert}
+		pop := &crmf.POPOPrivKey{Use: use, Form: crmf.SubsequentMessage, Subsequent: crmf.EncrCert}
+		if r.POP == POPChallenge {
+			pop.Subsequent = crmf.ChallengeResp
+		}
+		m.POPO = pop
 		return nil
 	case POPSignature:
 	default:

@@ -32,7 +32,7 @@ type Result struct {
 	// Waiting tells that the answer is not ready; nil otherwise.
 	Waiting *Waiting
 
-	// Next is the message to send: certConf or pollReq, as NextKind says. nil
+	// Next is the message to send: certConf, pollReq or popdecr, as NextKind says. nil
 	// where nothing is to be sent.
 	Next     []byte
 	NextKind cmp.BodyType

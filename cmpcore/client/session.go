@@ -58,6 +58,7 @@ type Step string
 // The steps.
 const (
 	StepAnswer   Step = "answer"   // the answer to the request
+	StepProof    Step = "proof"    // the answer, after our response to a challenge
 	StepPoll     Step = "poll"     // a pollRep or the answer
 	StepConfirm  Step = "confirm"  // the pkiConf for a certConf
 	StepFinished Step = "finished" // nothing: all was answered
@@ -100,6 +101,8 @@ type Item struct {
 	Decrypts bool `json:"decrypts,omitempty"`
 	// CA tells that the certificate is to be one of a CA.
 	CA bool `json:"ca,omitempty"`
+	// Challenge tells that it is by a response to a challenge.
+	Challenge bool `json:"challenge,omitempty"`
 	// Certificate is what came, in the states from ItemIssued on.
 	Certificate []byte `json:"certificate,omitempty"`
 	// FailInfo and Reason are our rejection, in ItemUnfit.
@@ -182,7 +185,7 @@ func (s *Session) check() error {
 	switch {
 	case s.answerType() < 0:
 		return bad("its kind is unknown")
-	case !slices.Contains([]Step{StepAnswer, StepPoll, StepConfirm, StepFinished, StepFailed}, s.Step):
+	case !slices.Contains([]Step{StepAnswer, StepProof, StepPoll, StepConfirm, StepFinished, StepFailed}, s.Step):
 		return bad("its step is unknown")
 	case s.PVNO != 2 && s.PVNO != 3:
 		return bad("its pvno is neither 2 nor 3")
@@ -292,7 +295,7 @@ func (s *Session) clone() *Session {
 // Decrypts tells whether private keys of the wanted certificates are needed
 // with the next answer: see [Credentials.RequestedKeys].
 func (s *Session) Decrypts() bool {
-	return (s.Step == StepAnswer || s.Step == StepPoll) && slices.ContainsFunc(s.Items, func(it Item) bool { return it.Decrypts })
+	return (s.Step == StepAnswer || s.Step == StepProof || s.Step == StepPoll) && slices.ContainsFunc(s.Items, func(it Item) bool { return it.Decrypts })
 }
 
 // Waiting tells whether the session expects an answer.
