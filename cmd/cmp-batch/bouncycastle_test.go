@@ -253,7 +253,7 @@ func TestBouncyCastleEnrols(t *testing.T) {
 		{tx: "pop-encrcert", args: with(usual, ir("rsa", "x", "pop=encrCert")), answer: refused(pbm256, `badRequest "an encrypted certificate needs pvno 3"`)},
 		{tx: "encrypted-rsa", args: with(usual, []string{"pvno=3"}, ir("rsa", "encrypted-rsa", "pop=encrCert", "usage=32")), answer: encrypted("encrypted-rsa", "ktri")},
 		{tx: "encrypted-ec", args: with(usual, []string{"pvno=3"}, ir("p384", "encrypted-ec", "pop=encrCert", "usage=8")), answer: encrypted("encrypted-ec", "kari")},
-		{tx: "pop-challenge", args: with(usual, ir("rsa", "x", "pop=challengeResp")), answer: refused(pbm256, `badPOP "this form of proof of possession is not served here"`)},
+		{tx: "pop-challenge", args: with(usual, ir("rsa", "x", "pop=challengeResp")), answer: refused(pbm256, `badPOP "this proof of possession is not for the key usage of the certificate"`)},
 		{tx: "ra-verified-by-device", args: with(usual, ir("p256", "x", "pop=raVerified")), answer: refused(pbm256, `badPOP "raVerified is not accepted from this requester"`)},
 		{tx: "ra-verified", args: with(ra, ir("p256", "ra-verified", "pop=raVerified")), answer: granted(pbm256, "ra-verified")},
 		{tx: "ra-verified-explicit", args: with(ra, ir("p256", "x", "pop=raVerified", "explicit=yes")), answer: "error " + pbm256 + ` [rejection badDataFormat "the message could not be read"]`},
