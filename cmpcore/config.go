@@ -115,6 +115,9 @@ type Policy struct {
 	Tolerate []string
 	// SilentToStrangers leaves messages without good protection unanswered.
 	SilentToStrangers bool
+	// SignErrors has error messages signed by the CA where the request has a MAC
+	// too (RFC 9810 section 5.3.21).
+	SignErrors bool
 	// MaxRequests bounds CertReqMsgs, RevDetails and ITAVs of one message; 0: 1000.
 	MaxRequests int
 }

@@ -248,6 +248,31 @@ func TestSilentToStrangersMeansNoAnswerToThemAndToNobodyElse(t *testing.T) {
 	k.say(k.one(cmp.TypeIR, "CN=a", "p256 a")).cert(0)
 }
 
+// RFC 9810 section 5.3.21: the CA signs its errors, always.
+func TestErrorsAreSignedWhereThePolicySaysSo(t *testing.T) {
+	for _, sign := range []bool{false, true} {
+		b := newBed(t, withPolicy(func(p *cmpcore.Policy) { p.SignErrors = sign }), withRule("slow", func(r *cmpcore.Rule) { r.RevokeAny = true }))
+		c := b.enrolled("CN=device 1", "p256 a").holder.cert
+		want := func(r *reply, signed bool) {
+			t.Helper()
+			if r.signed != signed {
+				t.Errorf("sign_errors %v: a %s is signed: %v", sign, r.msg.Body.Type(), r.signed)
+			}
+		}
+		r := b.talk(b.device("dev-1")).say(&cmp.CertConfirm{})
+		r.refused(cmp.BadRequest)
+		want(r, sign)
+		k := b.talk(b.device("slow-1"))
+		want(k.say(rr(revocation(c, 1))).body(cmp.TypeError), sign) // waiting
+		want(k.say(poll(-1)).body(cmp.TypePollRep), false)
+		// A rejection is no error message.
+		k = b.talk(b.device("dev-2"))
+		r = k.say(k.one(cmp.TypeIR, "CN=a", "rsa1024 a"))
+		r.rejected(0, cmp.BadAlg)
+		want(r, false)
+	}
+}
+
 // signed asks cr with a certificate of the partner CA.
 func (b *bed) partnerSays(keyName, sig string, change func(*x509.Certificate), edits ...edit) *reply {
 	b.Helper()

@@ -16,7 +16,8 @@ type replyOptions struct {
 // reply builds, protects and stores the answer. It is protected as the request
 // was, where that protection was good: a MAC by the same secret and algorithm
 // with a fresh salt, one by Diffie-Hellman by the same, a signature by ours;
-// but with a MAC by our KEM key where the request brought a ciphertext for it.
+// but with a MAC by our KEM key where the request brought a ciphertext for it,
+// and with a signature an error message where the policy says SignErrors.
 // Whoever did not prove to hold a secret gets a signature, so that no guess at
 // a secret can be tested offline.
 func (x *exchange) reply(body cmp.Body, o replyOptions) error {
@@ -52,14 +53,15 @@ func (x *exchange) reply(body cmp.Body, o replyOptions) error {
 	}
 	var p cmp.Protector
 	var extra [][]byte
+	inKind := x.who != nil && !(x.policy.SignErrors && body.Type() == cmp.TypeError)
 	switch {
-	case x.who != nil && x.kemSecret != nil:
+	case inKind && x.kemSecret != nil:
 		var err error
 		if p, err = x.kemProtector(); err != nil {
 			return err
 		}
 		extra = x.kem.protects(&h, x.policy)
-	case x.who != nil && x.who.mac != nil:
+	case inKind && x.who.mac != nil:
 		mac, err := x.who.mac.WithFreshSalt(x.cfg.Random)
 		if err != nil {
 			return fmt.Errorf("salt: %w", err)
@@ -70,7 +72,7 @@ func (x *exchange) reply(body cmp.Body, o replyOptions) error {
 		if x.policy.OmitRoot {
 			extra = x.caChainCut
 		}
-	case x.who != nil && x.who.dh != nil:
+	case inKind && x.who.dh != nil:
 		p = cmp.DHMACProtector(x.who.dh, x.who.dhSecret)
 		extra = x.agreement.protects(&h, x.policy)
 	default:

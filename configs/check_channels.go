@@ -46,6 +46,7 @@ func (r *reader) policy(name, at string, w *writtenPolicy) Policy {
 		ExtraCertsRoot:     w.ExtraCertsRoot,
 		Tolerate:           r.words(key("tolerate"), w.Tolerate, "a deviation that can be tolerated", Tolerances),
 		SilentToStrangers:  w.SilentToStrangers,
+		SignErrors:         w.SignErrors,
 		MaxRequests:        r.number(key("max_requests"), w.MaxRequests, 1, 100_000),
 		MAC:                r.mac(key("mac"), &w.MAC),
 		Signatures:         r.signatures(key("signatures"), &w.Signatures),

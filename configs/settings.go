@@ -138,6 +138,7 @@ type Policy struct {
 	ExtraCertsRoot     bool
 	Tolerate           []string // names of [Tolerances]
 	SilentToStrangers  bool
+	SignErrors         bool
 	MaxRequests        int
 	MAC                alg.MACPolicy
 	Signatures         alg.SignaturePolicy

@@ -311,6 +311,10 @@ type writtenPolicy struct {
 	Tolerate []string `yaml:"tolerate"`
 	// Give no answer at all to messages whose protection is not good.
 	SilentToStrangers bool `yaml:"silent_to_strangers"`
+	// Sign error messages, also those to requesters with a shared secret, as RFC
+	// 9810 section 5.3.21 has it. They need the CA's certificate to read them.
+	// Otherwise errors are protected as the request was.
+	SignErrors bool `yaml:"sign_errors"`
 	// The most requests, revocations or questions in one message.
 	MaxRequests int `yaml:"max_requests"`
 	// What is accepted of protection by MACs.

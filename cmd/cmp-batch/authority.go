@@ -407,6 +407,6 @@ func enginePolicy(p configs.Policy) cmpcore.Policy {
 		TransactionLife: p.TransactionLife, PollInterval: p.PollInterval, Hold: p.Hold,
 		OmitRoot: !p.ExtraCertsRoot, MAC: &p.MAC, Signatures: &p.Signatures,
 		Lightweight: p.Lightweight, LastPollNonce: p.LastPollNonce, Tolerate: p.Tolerate,
-		SilentToStrangers: p.SilentToStrangers, MaxRequests: p.MaxRequests,
+		SilentToStrangers: p.SilentToStrangers, SignErrors: p.SignErrors, MaxRequests: p.MaxRequests,
 	}
 }
