@@ -23,7 +23,7 @@ func (x *exchange) spoiledBatch() bool {
 // the inner message. Several are a batch: their answers go, in order, into one
 // nested answer, which is signed by us.
 func (x *exchange) nested() error {
-	if x.who.cert == nil {
+	if cmp.ProtectionKind(x.msg.Header.ProtectionAlg) != cmp.ProtectionSignature {
 		return refuse(cmp.WrongIntegrity, "a nested message must be signed")
 	}
 	if err := checkGeneralInfo(&x.msg.Header); err != nil {

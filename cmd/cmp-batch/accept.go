@@ -18,7 +18,7 @@ import (
 
 func (c *cli) acceptCommand() *cobra.Command {
 	var id identity
-	var session, certOut, chainOut, nextOut, keyOut, key string
+	var session, certOut, chainOut, nextOut, keyOut, key, answersOut string
 	var require bool
 	cmd := &cobra.Command{
 		Use:   "accept ANSWER.pki --session FILE.session.json",
@@ -36,6 +36,10 @@ Of the answers to genm, certificates and CRLs become files too:
 NAME.cacerts.pem, NAME.crl, NAME.encryption.crt, and NAME.new-root.pem with
 NAME.new-with-old.pem and NAME.old-with-new.pem. A new root is yours to trust:
 its link NAME.new-with-old.pem verifies under the old one.
+
+The answer to a batch of request nest is taken apart into the folder
+NAME.answers, each inner answer under the name of the file it is for. They go
+back to whoever made those; only they can check them.
 
 NAME is that of the session file. An answer that is not what it should be
 (wrong protection, wrong transaction, another key) changes nothing: exit 1. A
@@ -75,6 +79,12 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 			if err != nil {
 				return usageError{err}
 			}
+			if require && len(s.Nested) > 0 {
+				return usage("--require is for the requests inside: use it with their own sessions")
+			}
+			if answersOut == "" {
+				answersOut = base + ".answers"
+			}
 			if certOut == "" {
 				certOut = base + ".crt"
 			}
@@ -84,7 +94,7 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 			if keyOut == "" {
 				keyOut = base + ".key"
 			}
-			t := &taken{c: c, base: base, session: session, certOut: certOut, chainOut: chainOut, nextOut: nextOut, keyOut: keyOut}
+			t := &taken{c: c, base: base, session: session, certOut: certOut, chainOut: chainOut, nextOut: nextOut, keyOut: keyOut, answersOut: answersOut}
 			if t.passphrase, err = id.passphrase(); err != nil {
 				return usageError{fmt.Errorf("--passphrase-file: %w", err)}
 			}
@@ -104,6 +114,7 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 	f.StringVar(&key, "key", "", "the certificate's private key `FILE`, for --pop encr-cert and challenge (default NAME.key)")
 	f.StringVar(&keyOut, "key-out", "", "`FILE` for a private key that the CA made (default NAME.key)")
 	f.StringVar(&nextOut, "next-out", "", "`FILE` for the next message (default NAME.certConf.pki, NAME.popdecr.pki or NAME.pollReq.pki)")
+	f.StringVar(&answersOut, "answers-out", "", "`FOLDER` for the answers inside that to a batch (default NAME.answers)")
 	f.BoolVar(&require, "require", false, "exit 1 where the answer brings no certificate")
 	return c.withJSON(cmd)
 }
@@ -118,13 +129,13 @@ type taken struct {
 	c                          *cli
 	base, session              string
 	certOut, chainOut, nextOut string
-	keyOut                     string
+	keyOut, answersOut         string
 	passphrase                 []byte // encrypts keys that the CA made; nil: not
 }
 
 // acceptReport is what --json prints.
 type acceptReport struct {
-	Status       string   `json:"status"` // issued, confirmed, refused (by the CA, or here), waiting, challenged, revoked, informed, error
+	Status       string   `json:"status"` // issued, confirmed, refused (by the CA, or here), waiting, challenged, revoked, informed, nested, error
 	Certificates []string `json:"certificates,omitempty"`
 	Keys         []string `json:"keys,omitempty"` // that the CA made
 	Chain        string   `json:"chain,omitempty"`
@@ -140,6 +151,8 @@ type acceptReport struct {
 	// Answers are those of a genp that are no files, by type, in words.
 	Answers map[string]string `json:"answers,omitempty"`
 	Done    bool              `json:"done"`
+
+	Nested []nestedReport `json:"nested,omitempty"` // of a batch, in the order of its messages
 }
 
 func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) (got bool, err error) {
@@ -189,6 +202,11 @@ func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) 
 			say("refused: serial %x: %s (%s)", v.Serial, rep.Text, rep.FailInfo)
 		}
 	}
+	if len(r.Nested) > 0 {
+		if err := t.nested(s, r, &rep, say); err != nil {
+			return got, err
+		}
+	}
 	for _, info := range r.Infos {
 		rep.Status = "informed"
 		files, err := t.info(info)
@@ -217,11 +235,11 @@ func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) 
 		rep.Status, rep.CheckAfter, rep.Text = "waiting", int64(r.Waiting.CheckAfter/time.Second), strings.Join(r.Waiting.Reason, "; ")
 		say("waiting: ask again in %s %q", r.Waiting.CheckAfter, rep.Text)
 	}
-	if r.Kind == cmp.TypePOPDecC {
+	if r.Kind == cmp.TypePOPDecC && len(r.Nested) == 0 {
 		rep.Status = "challenged"
 		say("the CA wants proof of possession; the response proves it")
 	}
-	if r.Kind == cmp.TypePKIConf {
+	if r.Kind == cmp.TypePKIConf && len(r.Nested) == 0 {
 		if rep.Status == "refused" {
 			say("the CA knows that the certificate was not accepted")
 		} else {

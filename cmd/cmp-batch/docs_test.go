@@ -316,7 +316,7 @@ func knownCall(words []string) error {
 	if cmd == root && !strings.HasPrefix(words[0], "-") {
 		return fmt.Errorf("no such command")
 	}
-	if cmd.HasSubCommands() && cmd != root {
+	if cmd.HasSubCommands() && cmd != root && len(cmd.ValidArgs) == 0 {
 		return fmt.Errorf("%s needs a command after it", cmd.CommandPath())
 	}
 	for _, w := range rest {

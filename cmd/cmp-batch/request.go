@@ -125,6 +125,7 @@ writes FILE.key.`,
 	fl.BoolVar(&f.dhMAC, "dh-mac", false, "protect with a MAC by Diffie-Hellman: --sign-key and --cert are for key agreement")
 	fl.StringVar(&f.agreementCert, "ca-agreement-cert", "", "certificate `FILE` of the CA for key agreement, with --dh-mac")
 	fl.StringVar(&f.kemCert, "ca-kem-cert", "", "certificate `FILE` of the CA's KEM key, under which it then protects its answers")
+	cmd.AddCommand(c.nestCommand())
 	return c.withJSON(cmd)
 }
 

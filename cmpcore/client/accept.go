@@ -31,7 +31,11 @@ func (s *Session) Accept(answer []byte, c Credentials) (*Result, error) {
 	if err := s.use(&c); err != nil {
 		return nil, err
 	}
-	m, err := cmp.Parse(answer, cmp.Limits{})
+	limits := cmp.Limits{}
+	if s.Kind == kindNested {
+		limits = nestedLimits
+	}
+	m, err := cmp.Parse(answer, limits)
 	if err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
@@ -46,6 +50,9 @@ func (s *Session) Accept(answer []byte, c Credentials) (*Result, error) {
 
 // accept works on a copy of the session.
 func (s *Session) accept(m *cmp.PKIMessage, c *Credentials) (*Result, error) {
+	if s.Kind == kindNested && len(s.Nested) == 1 && !s.forUs(m) {
+		return s.addedProtection(m)
+	}
 	if err := s.checkHeader(m, c); err != nil {
 		return nil, unbelieved(m, err)
 	}
@@ -78,6 +85,8 @@ func (s *Session) accept(m *cmp.PKIMessage, c *Credentials) (*Result, error) {
 		err = s.poll(b, c, r)
 	case *cmp.PKIConf:
 		err = s.confirmed(c, r)
+	case *cmp.Nested:
+		err = s.split(b, r)
 	default:
 		err = fmt.Errorf("%w: %v", ErrBody, m.Body.Type())
 	}

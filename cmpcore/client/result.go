@@ -29,6 +29,10 @@ type Result struct {
 	CRLs        [][]byte               // of rp
 	Infos       []cmp.InfoTypeAndValue // of genp
 
+	// Nested are the answers to the messages of [Nest], in their order. Those that
+	// need no answer are not among them.
+	Nested []NestedAnswer
+
 	// Waiting tells that the answer is not ready; nil otherwise.
 	Waiting *Waiting
 

@@ -41,6 +41,7 @@ type Session struct {
 	Items       []Item       `json:"items,omitempty"`
 	Revocations []RevokeItem `json:"revocations,omitempty"`
 	Infos       []string     `json:"infos,omitempty"` // types of a genm
+	Nested      []NestedItem `json:"nested,omitempty"`
 
 	// Whole tells that the whole message waits, not some certReqIds of it (RFC
 	// 9483 section 4.4).
@@ -168,6 +169,9 @@ func kindName(t cmp.BodyType) (string, error) {
 }
 
 func (s *Session) answerType() cmp.BodyType {
+	if s.Kind == kindNested {
+		return cmp.TypeNested
+	}
 	for _, k := range kinds {
 		if k.name == s.Kind {
 			return k.answer
@@ -193,6 +197,8 @@ func (s *Session) check() error {
 		return bad("transactionID or nonce is missing")
 	case len(s.Sender) == 0 || len(s.Recipient) == 0:
 		return bad("sender or recipient is missing")
+	case s.Kind == kindNested && len(s.Nested) == 0:
+		return bad("it has no messages")
 	case !slices.Contains([]string{MethodMAC, MethodSignature, MethodDHMAC}, s.Protection.Method):
 		return bad("its protection is unknown")
 	}

@@ -154,6 +154,10 @@ func (s *Session) send(c *Credentials, body cmp.Body, info []cmp.InfoTypeAndValu
 	if err != nil {
 		return nil, err
 	}
+	return s.seal(c, body, info, extra, pvno, nonce)
+}
+
+func (s *Session) seal(c *Credentials, body cmp.Body, info []cmp.InfoTypeAndValue, extra [][]byte, pvno int, nonce Octets) ([]byte, error) {
 	h := &cmp.PKIHeader{
 		PVNO: pvno, Sender: pkix.GeneralName(s.Sender), Recipient: pkix.GeneralName(s.Recipient),
 		TransactionID: s.TransactionID, SenderNonce: nonce, RecipNonce: s.PeerNonce, GeneralInfo: info,
