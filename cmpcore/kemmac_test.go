@@ -1,6 +1,7 @@
 package cmpcore_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/hkdf"
 	"crypto/hmac"
@@ -241,6 +242,10 @@ func TestTheClientBelievesTheKEMKey(t *testing.T) {
 			s, der, err := client.Start(o)
 			if err != nil {
 				t.Fatal(err)
+			}
+			// RFC 9810 section 5.1.3.4: not reused for other operations.
+			if other, _, err := client.Start(o); err != nil || bytes.Equal(other.KEM.Secret, s.KEM.Secret) {
+				t.Errorf("the secret of another transaction: %v", err)
 			}
 			reply := b.process(der).Reply
 			s.KEM.Secret[0] ^= 1
