@@ -27,6 +27,9 @@ type Config struct {
 	// CRLDistributionPoints are URLs under which a genm may ask for our CRL.
 	CRLDistributionPoints []string
 
+	// Announcements says who is told what. Each message costs a signature.
+	Announcements []Announcement
+
 	// Encryption is nil where nothing is encrypted to the CA.
 	Encryption *Encryption
 
@@ -193,6 +196,7 @@ func (c *Config) check() error {
 	if c.CRLLifetime <= 0 {
 		fail("CRL lifetime must be positive")
 	}
+	c.checkAnnouncements(fail)
 	if c.Encryption != nil {
 		if err := c.Encryption.check(); err != nil {
 			errs = append(errs, err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 
+	"cmp-batch/cmpcore/cmp"
 	"cmp-batch/cmpcore/issuance"
 )
 
@@ -37,8 +38,13 @@ func (e *Engine) MakeCRL(ctx context.Context, v View) (*Outcome, error) {
 	if err != nil {
 		return nil, fmt.Errorf("CRL %d: %w", number, err)
 	}
+	outgoing, err := e.announce(now, &cmp.CRLAnn{CRLs: [][]byte{der}}, 2, fmt.Sprintf("crl-%d", number))
+	if err != nil {
+		return nil, err
+	}
 	return &Outcome{
 		Disposition: Silent,
+		Outgoing:    outgoing,
 		CRL:         &CRL{Number: number, DER: der, ThisUpdate: now, NextUpdate: next},
 		Audit:       []AuditEntry{{Time: now, Event: "crl", Detail: fmt.Sprintf("number %d", number)}},
 	}, nil

@@ -187,7 +187,14 @@ func (e *Engine) Process(ctx context.Context, r *Request, v View) (*Outcome, err
 		return nil, fmt.Errorf("channel %q has no policy", r.Channel)
 	}
 	x := &exchange{Engine: e, ctx: ctx, view: v, req: r, msg: r.msg, policy: &policy, now: e.cfg.Clock(), out: &Outcome{}}
-	return x.process()
+	out, err := x.process()
+	if err == nil {
+		err = e.announceChanges(ctx, v, out)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // process is Process for an exchange that is set up.

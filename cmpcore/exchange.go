@@ -43,12 +43,14 @@ type exchange struct {
 
 // run fills x.out or returns a *failure or an error of the View.
 func (x *exchange) run() error {
-	switch body := x.msg.BodyType(); body {
-	case cmp.TypePKIConf, cmp.TypeCKUAnn, cmp.TypeCAnn, cmp.TypeRAnn, cmp.TypeCRLAnn:
-		// Nothing answers these (RFC 9810 sections 5.3.13 to 5.3.17), and an
-		// error in answer to pkiconf could bounce for ever between two CAs.
+	// Nothing answers these (RFC 9810 sections 5.3.13 to 5.3.17), and an error in
+	// answer to pkiconf could bounce for ever between two CAs.
+	switch body := x.msg.BodyType(); {
+	case body == cmp.TypePKIConf:
 		x.silent(body.String() + " needs no answer")
 		return nil
+	case announced(body):
+		return x.announcement()
 	}
 	if err := x.checkHeader(); err != nil {
 		return err

@@ -72,6 +72,9 @@ func (e *Engine) Expire(ctx context.Context, t *Transaction, v View) (*Outcome, 
 	default:
 		return nil, fmt.Errorf("transaction %x in state %d does not expire", t.Key, t.State)
 	}
+	if err := e.announceChanges(ctx, v, out); err != nil {
+		return nil, err
+	}
 	return out, nil
 }
 

@@ -242,7 +242,11 @@ func (e *Engine) Revoke(ctx context.Context, v View, serial []byte, reason int, 
 	if change.Status == Valid {
 		event = "unrevoked"
 	}
-	return &Outcome{Disposition: Silent, CertChanges: []CertificateChange{*change}, Audit: []AuditEntry{{
+	out := &Outcome{Disposition: Silent, CertChanges: []CertificateChange{*change}, Audit: []AuditEntry{{
 		Time: now, Event: event, Requester: "operator:" + by, Serial: hex.EncodeToString(serial), Detail: fmt.Sprintf("reason %d", reason),
-	}}}, nil
+	}}}
+	if err := e.announceChanges(ctx, v, out); err != nil {
+		return nil, err
+	}
+	return out, nil
 }

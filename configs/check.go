@@ -48,6 +48,7 @@ func (r *reader) settings(w *written, dir string) *Config {
 	}
 	c.Policies = r.policies(w.Policies)
 	c.Channels = r.channels(w.Channels, c.Policies, dir)
+	c.Announcements = r.announcements(w.Announcements, c.Channels)
 	r.policyName("process.policy", w.Process.Policy, c.Policies)
 	c.Process.Policy = w.Process.Policy
 	c.CRL = r.crl(w.CRL, c.Channels, dir)

@@ -23,12 +23,14 @@ type Config struct {
 	Rules    []Rule                            // the first that matches decides
 	Policies map[string]Policy
 	Channels []Channel
-	Process  Process
-	CRL      CRL
-	Limits   der.Limits
-	Batch    Batch
-	Log      Log
-	Metrics  Metrics
+	// Announcements says who is told, unasked, of what the CA does.
+	Announcements []Announcement
+	Process       Process
+	CRL           CRL
+	Limits        der.Limits
+	Batch         Batch
+	Log           Log
+	Metrics       Metrics
 }
 
 // Policy gives the policy of a channel.
@@ -159,6 +161,13 @@ type Dir struct {
 	Failed     string
 	StaleAfter time.Duration // 0: never
 	Suffixes   []string      // with the dot
+}
+
+// Announcement is somebody who is told of what the CA does.
+type Announcement struct {
+	To     string // name of a channel
+	Prefix string // of the names of files
+	What   []cmp.BodyType
 }
 
 // Process is for the command that works on one medium.

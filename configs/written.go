@@ -29,6 +29,8 @@ type written struct {
 	Policies map[string]writtenPolicy `yaml:"policies"`
 	// The places where messages come in and answers go out.
 	Channels []writtenChannel `yaml:"channels"`
+	// Who is told, unasked, of what the CA does.
+	Announcements []writtenAnnouncement `yaml:"announcements"`
 	// The command `process`, which works on one medium.
 	Process writtenProcess `yaml:"process"`
 	// Certificate revocation lists.
@@ -406,6 +408,21 @@ type writtenDir struct {
 func (d *writtenDir) defaults() {
 	d.StaleAfter, d.Suffixes = "1h", []string{".pki"}
 }
+
+// writtenAnnouncement is somebody who is told of what the CA does. Announcements
+// are signed messages that nobody answers (RFC 9810 sections 5.3.13 to 5.3.16).
+type writtenAnnouncement struct {
+	// Name of the channel in whose folder for answers they are put. Required.
+	To string `yaml:"to"`
+	// What the names of their files begin with.
+	Prefix string `yaml:"prefix"`
+	// What is announced: crlann (a CRL was made), cann (a certificate is valid),
+	// rann (one was revoked), ckuann (the root gets a new key; in the forms of
+	// RFC 9810 and of RFC 4210). Each message costs a signature. Required.
+	What []string `yaml:"what"`
+}
+
+func (a *writtenAnnouncement) defaults() { a.Prefix = "announcement-" }
 
 // writtenProcess is the command `process`.
 type writtenProcess struct {

@@ -65,6 +65,12 @@ func (r *run) sendOutgoing(o *cmpcore.Outcome, v Verdict, g *group) {
 				return // the next sweep finds the rest in the Store
 			}
 			out := &o.Outgoing[i]
+			if r.sinks[out.Channel] == nil {
+				// It stays in the Store for a process that has the channel.
+				g.ids, g.except = append(g.ids, ids[0]), append(g.except, ids[0])
+				ids = ids[1:]
+				continue
+			}
 			g.left++
 			a := &answer{id: ids[0], group: g, left: 1, done: (*answer).ofBatch}
 			ids = ids[1:]

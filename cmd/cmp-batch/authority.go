@@ -344,6 +344,9 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 	for _, ch := range cfg.Channels {
 		ec.Policies[ch.Name] = enginePolicy(cfg.Policy(ch))
 	}
+	for _, an := range cfg.Announcements {
+		ec.Announcements = append(ec.Announcements, cmpcore.Announcement{Channel: an.To, Prefix: an.Prefix, What: an.What})
+	}
 	ec.Policies[mediumChannel] = enginePolicy(cfg.Policies[cfg.Process.Policy])
 	return cmpcore.New(ec)
 }

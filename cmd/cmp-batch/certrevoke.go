@@ -119,6 +119,7 @@ func (a *authority) revoke(ctx context.Context, serials [][]byte, reason pkix.CR
 				return err
 			}
 			whole.CertChanges = append(whole.CertChanges, o.CertChanges...)
+			whole.Outgoing = append(whole.Outgoing, o.Outgoing...)
 			whole.Audit = append(whole.Audit, o.Audit...)
 		}
 		_, verdicts, err := a.store.Commit(ctx, []spool.Entry{{Received: time.Now(), Outcome: whole}})

@@ -115,6 +115,7 @@ type channel struct {
 // joined are the open ends of all channels and the pump between them.
 type joined struct {
 	pump    *spool.Pump
+	sinks   map[string]spool.Sink
 	sources []*dirin.Source
 	close   func()
 }
@@ -162,6 +163,7 @@ func (a *authority) join(channels []channel, progress func(spool.Progress), obse
 		closers = append(closers, sink.Close)
 		cfg.Sinks[ch.name] = sink
 	}
+	j.sinks = cfg.Sinks
 	j.pump = spool.New(cfg)
 	return j, nil
 }
@@ -197,6 +199,9 @@ func (a *authority) drainOnce(ctx context.Context, channels []channel) (spool.Su
 		return spool.Summary{}, usageError{err}
 	}
 	defer j.close()
+	if err := a.announceRoots(ctx); err != nil {
+		return spool.Summary{}, err
+	}
 	s, err := j.pump.Drain(ctx)
 	line.clear()
 	if p := a.cfg.Metrics.Textfile; p != "" {
@@ -206,7 +211,11 @@ func (a *authority) drainOnce(ctx context.Context, channels []channel) (spool.Su
 			a.log.Warn("metrics textfile", "error", err)
 		}
 	}
-	return s, errors.Join(err, a.refreshCRL(context.WithoutCancel(ctx)))
+	err = errors.Join(err, a.refreshCRL(context.WithoutCancel(ctx)))
+	if err == nil {
+		err = j.tell(ctx, a)
+	}
+	return s, err
 }
 
 // channels are those of the configuration.
@@ -230,6 +239,9 @@ func (a *authority) watch(ctx context.Context, channels []channel) error {
 	}
 	defer j.close()
 	m.watch(j.pump, a.store)
+	if err := a.announceRoots(ctx); err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	if l := a.cfg.Metrics.Listen; l != "" {
 		stop, err := m.serve(l, a.log)
