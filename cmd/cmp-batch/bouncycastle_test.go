@@ -36,8 +36,8 @@ func bouncyPath() (string, error) {
 	return strings.Join(bouncyPackages, string(os.PathListSeparator)), nil
 }
 
-// bouncy is a Java process with testdata/bouncycastle/Driver.java: Bouncy Castle
-// as an end entity or as a CA.
+// bouncy is a Java process of testdata/bouncycastle: Bouncy Castle as an end
+// entity or as a CA.
 type bouncy struct {
 	dir string // its working folder
 	mu  sync.Mutex
@@ -53,8 +53,11 @@ func startBouncy(t *testing.T, dir string) *bouncy {
 		t.Fatal(err)
 	}
 	classes := t.TempDir()
-	javac := exec.Command("javac", "-nowarn", "-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-cp", jars, "-d", classes,
-		filepath.Join("testdata", "bouncycastle", "Driver.java"))
+	sources, err := filepath.Glob(filepath.Join("testdata", "bouncycastle", "*.java"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	javac := exec.Command("javac", with([]string{"-nowarn", "-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-cp", jars, "-d", classes}, sources)...)
 	if text, err := javac.CombinedOutput(); err != nil {
 		t.Fatalf("javac: %v\n%s", err, text)
 	}
@@ -409,11 +412,10 @@ func TestBouncyCastleEnrols(t *testing.T) {
 // certificate names no hash for certConf, which Bouncy Castle finds by itself.
 func TestBouncyCastleAtEdwardsCAs(t *testing.T) {
 	t.Parallel()
+	b := startBouncy(t, t.TempDir())
 	for _, kind := range []string{"ed25519", "ed448"} {
 		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
 			f := newOffline(t, nil, bouncyConfig, map[string]string{"device-1": deviceSecret}, "--key-type", kind)
-			b := startBouncy(t, f.work)
 			b.do(t, "trust", "file="+f.ca())
 			b.do(t, "key", "name=p256", "type=P-256")
 			ir := []string{"kid=device-1", "secret=" + deviceSecret, "hash=sha256", "iterations=1000", "mac=hmac-sha256", "kind=ir", "item=key=p256|subject=CN=device"}
