@@ -38,6 +38,8 @@ type authority struct {
 	vault  *keyfile.Vault
 	engine *cmpcore.Engine
 
+	caKeyID []byte // of the key that signs certificates and CRLs
+
 	// passphrases are asked for once, however many things they open.
 	passphrases map[configs.Passphrase][]byte
 	cli         *cli
@@ -281,6 +283,7 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.caKeyID = issuer.KeyID()
 	ec := cmpcore.Config{
 		Authority: cmpcore.Authority{
 			Issuer: issuer, Certificate: cert, Chain: chain, Signer: signer, SignatureAlgorithm: cfg.CA.Signature,

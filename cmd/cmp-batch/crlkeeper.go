@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -14,6 +15,9 @@ import (
 // crlCountKey is where the Store keeps how many certificates were revoked when
 // the last CRL was made.
 const crlCountKey = "crl.revoked"
+
+// crlSignerKey is where it keeps the identifier of the key that signed it.
+const crlSignerKey = "crl.signer"
 
 // refreshCRL makes a new CRL where one is due by the schedule of the
 // configuration, and sees to it that the file is the newest one.
@@ -30,6 +34,14 @@ func (a *authority) refreshCRL(ctx context.Context) error {
 	if last != nil {
 		now := time.Now()
 		due = a.cfg.CRL.Every > 0 && !now.Before(last.ThisUpdate.Add(a.cfg.CRL.Every))
+		// A new key of the CA says so by its first CRL.
+		if a.cfg.CRL.Every > 0 || a.cfg.CRL.OnRevoke {
+			by, err := a.store.Meta(ctx, crlSignerKey)
+			if err != nil {
+				return err
+			}
+			due = due || by != nil && !bytes.Equal(by, a.caKeyID)
+		}
 		if a.cfg.CRL.OnRevoke {
 			was, err := a.store.Meta(ctx, crlCountKey)
 			if err != nil {
@@ -63,6 +75,9 @@ func (a *authority) makeCRL(ctx context.Context) error {
 			continue // another process made one meanwhile
 		}
 		if err := a.store.SetMeta(ctx, crlCountKey, binary.BigEndian.AppendUint64(nil, uint64(counts.RevokedCertificates))); err != nil {
+			return err
+		}
+		if err := a.store.SetMeta(ctx, crlSignerKey, a.caKeyID); err != nil {
 			return err
 		}
 		a.log.Info("CRL made", "number", out.CRL.Number, "next_update", out.CRL.NextUpdate)
