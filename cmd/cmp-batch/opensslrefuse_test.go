@@ -97,7 +97,7 @@ func TestOpenSSLIsRefused(t *testing.T) {
 
 			{name: "no POP", kind: "ir", args: ask("no POP", "-popo", "-1"), fail: "badPOP", text: "proof of possession is missing"},
 			{name: "raVerified", kind: "ir", args: ask("raVerified", "-popo", "0"), fail: "badPOP", text: "raVerified is not accepted from this requester"},
-			{name: "keyEnc", kind: "ir", args: ask("keyEnc", "-popo", "2"), fail: "badPOP", text: "this form of proof of possession is not served here"},
+			{name: "keyEnc", kind: "ir", args: ask("keyEnc", "-popo", "2"), fail: "badPOP", text: "this proof of possession is not for this type of key"},
 			{name: "no name", kind: "ir", args: with(byMAC, []string{"-newkey", "new.key"}),
 				fail: "badCertTemplate", text: "the request names no subject, and no subjectAltName either"},
 			{name: "other issuer", kind: "ir", args: ask("other issuer", "-issuer", "/CN=Other CA"), fail: "badCertTemplate", text: "the template names another issuer"},
