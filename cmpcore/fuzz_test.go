@@ -162,7 +162,8 @@ func closedPolicy(p *cmpcore.Policy) {
 
 // fuzzBed has a transaction in every state and messages of every kind.
 func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, *party, [][]byte) {
-	b := newBed(t, withPolicy(policy), withRule("slow", func(r *cmpcore.Rule) { r.RevokeAny = true }))
+	b := newBed(t, withPolicy(policy), withRule("slow", func(r *cmpcore.Rule) { r.RevokeAny = true }),
+		withDecryptionKeys, withRule("devices", func(r *cmpcore.Rule) { r.CentralKeys = []string{"ed25519", "ecdsa-p256"} }))
 	holder := b.enrolled("CN=device 1,O=Example", "p256 a", withSAN(t, "one.example"))
 	var seeds [][]byte
 	say := func(k *talk, body cmp.Body, edits ...edit) *reply {
@@ -209,6 +210,17 @@ func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, *party, [][]byte
 	next(b.talk(b.device("ra-1")), rr(revocation(c.cert(0), 1), revocation(holder.holder.cert, 6)))
 	ra := b.talk(b.device("ra-1"))
 	next(ra, ra.request(cmp.TypeIR, want{subject: "CN=x", key: "p256 a", popo: func(r *crmf.CertReqMsg) { r.POPO = crmf.RAVerified{} }}))
+	k = b.talk(dev)
+	next(k, k.request(cmp.TypeIR, want{subject: "CN=central", template: keyAlgorithm(t, "ecdsa-p256")}), version3)
+	private := anyKey(t, "x25519")
+	k = b.talk(dev)
+	next(k, k.request(cmp.TypeIR, encrCert(t, private, crmf.KeyAgreement)), version3)
+	encrypted := say(k, k.request(cmp.TypeIR, encrCert(t, private, crmf.KeyAgreement)), version3).decrypted(0, private)
+	next(k, confirmation(encrypted), version3)
+	k = b.talk(dev)
+	popdecc := say(k, k.request(cmp.TypeIR, challenged(t, private, crmf.KeyAgreement)), version3)
+	next(k, popdecc.respond(private), version3)
+	next(k, errorBody)
 	next(b.talk(dev), &cmp.PKIConf{})
 	next(b.talk(dev), &cmp.CertRepMessage{Kind: cmp.TypeIP})
 	next(b.talk(dev), &cmp.PollRep{})
