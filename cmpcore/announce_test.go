@@ -44,6 +44,10 @@ func (b *bed) announcements() (bodies []cmp.Body, names []string) {
 		if err := b.ca.cert.CheckSignature(stdSignature(h.ProtectionAlg), protectedPart(b, m.Raw), m.Protection); err != nil {
 			b.Errorf("%s: %v", o.Name, err)
 		}
+		// RFC 9810 section 5.3.13: the form with RootCaKeyUpdateContent has pvno 3.
+		if a, ok := m.Body.(*cmp.CAKeyUpdAnn); ok && a.RootForm != (h.PVNO == 3) || !ok && h.PVNO != 2 {
+			b.Errorf("%s: pvno %d", o.Name, h.PVNO)
+		}
 		bodies, names = append(bodies, m.Body), append(names, o.Name)
 	}
 	b.store.outgoing = nil
