@@ -163,7 +163,10 @@ func closedPolicy(p *cmpcore.Policy) {
 // fuzzBed has a transaction in every state and messages of every kind.
 func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, *party, [][]byte) {
 	b := newBed(t, withPolicy(policy), withRule("slow", func(r *cmpcore.Rule) { r.RevokeAny = true }),
-		withDecryptionKeys, withRule("devices", func(r *cmpcore.Rule) { r.CentralKeys = []string{"ed25519", "ecdsa-p256"} }))
+		withDecryptionKeys, withRule("devices", func(r *cmpcore.Rule) { r.CentralKeys = []string{"ed25519", "ecdsa-p256"} }), func(b *bed) {
+			b.cfg.Rules = append(b.cfg.Rules, cmpcore.Rule{Name: "relays", RAVerified: true, May: []cmp.BodyType{cmp.TypeNested},
+				Certificate: &cmpcore.CertificateWho{IssuedHere: true}})
+		})
 	holder := b.enrolled("CN=device 1,O=Example", "p256 a", withSAN(t, "one.example"))
 	var seeds [][]byte
 	say := func(k *talk, body cmp.Body, edits ...edit) *reply {
@@ -224,6 +227,14 @@ func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, *party, [][]byte
 	next(b.talk(dev), &cmp.PKIConf{})
 	next(b.talk(dev), &cmp.CertRepMessage{Kind: cmp.TypeIP})
 	next(b.talk(dev), &cmp.PollRep{})
+	// Nested ones of what changes something, and of what is known.
+	fresh := func(subject, keyName string) []byte {
+		k := b.talk(dev)
+		return k.message(k.one(cmp.TypeIR, subject, keyName), implicit)
+	}
+	next(b.talk(holder), nest(t, fresh("CN=n1", "p256 n1")))
+	next(b.talk(holder), nest(t, seeds[1], fresh("CN=n2", "p256 n2"), seeds[0], seeds[len(seeds)-5], fresh("CN=n3", "p256 n3")))
+	next(b.talk(holder), nest(t, seeds[len(seeds)-1], fresh("CN=n4", "p256 n4")))
 	return b, holder, seeds
 }
 
@@ -304,7 +315,15 @@ func processHostile(t testing.TB, b *bed, der []byte) *cmpcore.Outcome {
 		t.Fatalf("an error of the machine: %v, after %x", err, der)
 	}
 	checkOutcome(t, b.now, out)
-	checkStranger(t, b, out)
+	for one := range out.All() {
+		checkStranger(t, b, one)
+	}
+	if len(out.Parts) > 0 {
+		// What each part was computed from is what the Store will have.
+		if err := b.store.copy().commit(der, out); err != nil {
+			t.Errorf("the outcome of a nested message does not fit: %v", err)
+		}
+	}
 	return out
 }
 
