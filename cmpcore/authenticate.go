@@ -31,6 +31,8 @@ type requester struct {
 	dh       *alg.DHBM // with a MAC by Diffie-Hellman
 	dhSecret []byte
 
+	kem bool // with a MAC by a KEM
+
 	cert   *x509.Certificate // with all but a shared secret
 	issued *Certificate      // our record of cert, nil where another CA issued it
 }
@@ -56,6 +58,8 @@ func (x *exchange) authenticate() error {
 		who, err = x.authenticateSignature()
 	case cmp.ProtectionDHMAC:
 		who, err = x.authenticateDHMAC()
+	case cmp.ProtectionKEMMAC:
+		who, err = x.authenticateKEMMAC()
 	default:
 		return refuse(cmp.BadAlg, "this kind of protection is not supported").
 			because("protectionAlg %s", x.msg.Header.ProtectionAlg.OID)
@@ -71,8 +75,11 @@ func (x *exchange) authenticate() error {
 }
 
 // checkRequester is what may be told to a requester that has proven itself.
-func (x *exchange) checkRequester() error {
-	if c := x.who.issued; c != nil {
+func (x *exchange) checkRequester() error { return x.checkCertificate(x.who.issued) }
+
+// checkCertificate relies on a certificate of ours; nil is one of another CA.
+func (x *exchange) checkCertificate(c *Certificate) error {
+	if c != nil {
 		switch c.Status {
 		case Revoked, RejectedByHolder:
 			return refuse(cmp.CertRevoked, "the signer's certificate is revoked").because("serial %x", c.Serial)

@@ -33,6 +33,11 @@ type Config struct {
 	// Encryption is nil where nothing is encrypted to the CA.
 	Encryption *Encryption
 
+	// KEMSeed, at least 32 octets, is what the ciphertexts for requesters with a
+	// KEM key are made from, so that none need be kept; a change makes open ones
+	// useless. nil: none are made, whatever the policies say.
+	KEMSeed []byte
+
 	Clock  func() time.Time
 	Random io.Reader
 	// Unseal opens the secret's value. It may be called concurrently.
@@ -116,6 +121,10 @@ type Policy struct {
 	// Tolerate lists deviations of peers that are accepted on read; the names
 	// are those of [Tolerances].
 	Tolerate []string
+	// KEMRequesters lets holders of certificates for a KEM key ask, without any
+	// protection, for a ciphertext, and protect by a MAC under its secret (RFC
+	// 9810 section 5.1.3.4).
+	KEMRequesters bool
 	// SilentToStrangers leaves messages without good protection unanswered.
 	SilentToStrangers bool
 	// SignErrors has error messages signed by the CA where the request has a MAC
@@ -192,6 +201,9 @@ func (c *Config) check() error {
 	}
 	if c.Clock == nil || c.Random == nil || c.Unseal == nil {
 		fail("clock, random source and unseal function are needed")
+	}
+	if c.KEMSeed != nil && len(c.KEMSeed) < 32 {
+		fail("KEM seed must have at least 32 octets")
 	}
 	if c.CRLLifetime <= 0 {
 		fail("CRL lifetime must be positive")

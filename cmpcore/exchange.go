@@ -55,6 +55,9 @@ func (x *exchange) run() error {
 	if err := x.checkHeader(); err != nil {
 		return err
 	}
+	if x.req.parseErr == nil && x.asksForCiphertext() {
+		return x.giveCiphertext()
+	}
 	if x.req.parseErr != nil && !x.spoiledBatch() {
 		// What cannot be read can still be authenticated: the octets are there.
 		if x.msg.RawBody != nil {

@@ -97,8 +97,12 @@ func checkOneOriginal(h *cmp.PKIHeader) error {
 	return nil
 }
 
-// checkFirstNonce: a first message answers nothing.
+// checkFirstNonce: a first message answers nothing, but for the genp that gave a
+// KEM ciphertext.
 func (x *exchange) checkFirstNonce() error {
+	if x.who != nil && x.who.kem {
+		return nil
+	}
 	if x.policy.Lightweight && len(x.msg.Header.RecipNonce) != 0 && !x.policy.tolerates("first-recip-nonce") {
 		return refuse(cmp.BadRecipientNonce, "recipNonce must be absent in a first request")
 	}

@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
+	"errors"
 	"strings"
 	"testing"
 
@@ -18,6 +19,9 @@ import (
 	"cmp-batch/cmpcore/client"
 	"cmp-batch/cmpcore/cmp"
 	"cmp-batch/cmpcore/pkix"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // stdKEMMAC computes the MAC of RFC 9810 section 5.1.3.4 with HKDF-SHA256,
@@ -268,5 +272,233 @@ func TestTheClientBelievesTheKEMKey(t *testing.T) {
 	c.Trust.KEM = certify(t, nil, "no KEM", key(t, "p256 nokem"), asCA).cert.Raw
 	if _, _, err := client.Start(client.Options{Kind: cmp.TypeGenM, Credentials: c}); err == nil {
 		t.Error("a certificate of no KEM is taken")
+	}
+}
+
+// kemRequester is a party whose certificate is of a KEM key.
+type kemRequester struct {
+	*party
+	std *mlkem.DecapsulationKey768
+	key crypto.PrivateKey
+}
+
+func askKEM(p *cmpcore.Policy) { p.KEMRequesters = true }
+
+func withSeed(b *bed) { b.cfg.KEMSeed = []byte(strings.Repeat("seed", 8)) }
+
+func newKEMRequester(t testing.TB, issuer *holder, change func(*x509.Certificate)) *kemRequester {
+	k, std, spki := kemKey(t)
+	h := foreignKey(t, issuer, "KEM device", spki, func(c *x509.Certificate) {
+		enciphers(c)
+		if change != nil {
+			change(c)
+		}
+	})
+	return &kemRequester{&party{holder: h, sender: pkix.Name(h.cert.RawSubject)}, std, k}
+}
+
+func unprotected(m *message) { m.by = nil }
+
+// fetch asks for a ciphertext and opens it with the standard library.
+func (r *kemRequester) fetch(k *talk, edits ...edit) []byte {
+	k.Helper()
+	a := k.say(genm(question(cmp.OIDKEMCiphertextInfo)), append([]edit{version3, unprotected}, edits...)...)
+	if !a.signed || a.out.Transaction != nil {
+		k.Error("the ciphertext is not signed, or left a transaction")
+	}
+	c, err := a.answer(cmp.OIDKEMCiphertextInfo).KEMCiphertextInfo()
+	if err != nil || c.KEM.OID != oidMLKEM768 || c.KEM.Parameters != nil {
+		k.Fatalf("%v, %v", c, err)
+	}
+	secret, err := r.std.Decapsulate(c.Ciphertext)
+	if err != nil {
+		k.Fatal(err)
+	}
+	return secret
+}
+
+// kemProtects is a MAC by the standard library alone.
+type kemProtects struct {
+	t          testing.TB
+	a          pkix.AlgorithmIdentifier
+	secret, id []byte
+}
+
+func (p kemProtects) Algorithm() pkix.AlgorithmIdentifier { return p.a }
+func (p kemProtects) Protect(part []byte) ([]byte, error) {
+	good := kemAlgorithm("1.2.840.113549.1.9.16.3.28", oidHMACSHA256)
+	return stdKEMMAC(p.t, good, p.secret, p.id, part), nil
+}
+
+func kemAlgorithm(kdf, mac string) pkix.AlgorithmIdentifier {
+	var b cryptobyte.Builder
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		pkix.AlgorithmIdentifier{OID: pkix.MustOID(kdf)}.Add(b)
+		b.AddASN1Int64(32)
+		pkix.AlgorithmIdentifier{OID: pkix.MustOID(mac), Parameters: pkix.Null}.Add(b)
+	})
+	return pkix.AlgorithmIdentifier{OID: pkix.MustOID("1.2.840.113533.7.66.16"), Parameters: b.BytesOrPanic()}
+}
+
+func under(t testing.TB, secret, id []byte) edit {
+	return func(m *message) {
+		m.PVNO = 3
+		m.by = kemProtects{t, kemAlgorithm("1.2.840.113549.1.9.16.3.28", oidHMACSHA256), secret, id}
+	}
+}
+
+func TestRequestersWithAKEMKey(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		b := newBed(t, withSeed, withPolicy(askKEM), withPolicy(func(p *cmpcore.Policy) { p.Lightweight = strict }))
+		r := newKEMRequester(t, b.partner, nil)
+		k := b.talk(r.party)
+		secret := r.fetch(k)
+		b.rebuild() // nothing is kept
+		c := k.say(k.one(cmp.TypeIR, "CN=a", "p256 a"), under(t, secret, k.id)).cert(0)
+		k.say(confirmation(c), under(t, secret, k.id)).body(cmp.TypePKIConf)
+		b.wantStatus(c, cmpcore.Valid)
+		k.wantState(cmpcore.Finished)
+
+		// The same question has the same secret, another transaction another.
+		again := b.talk(r.party)
+		again.id = k.id
+		if !bytes.Equal(r.fetch(again), secret) {
+			t.Error("an answer that got lost cannot be had again")
+		}
+		other := b.talk(r.party)
+		if bytes.Equal(r.fetch(other), secret) {
+			t.Error("two transactions have the same secret")
+		}
+		other.say(other.one(cmp.TypeIR, "CN=b", "p256 b"), under(t, secret, other.id)).stranger(cmp.BadMessageCheck)
+	}
+}
+
+func TestWhoseMACByAKEMIsRefused(t *testing.T) {
+	on := []option{withSeed, withPolicy(askKEM)}
+	for name, tt := range map[string]struct {
+		options []option
+		party   func(b *bed) *kemRequester
+		asks    cmp.PKIFailureInfo // what the question gets; 0: a ciphertext
+		edit    edit               // of the request
+		want    cmp.PKIFailureInfo
+	}{
+		"not by policy":     {options: []option{withSeed}, asks: cmp.BadMessageCheck, want: cmp.BadAlg},
+		"not without seed":  {options: []option{withPolicy(askKEM)}, asks: cmp.BadMessageCheck, want: cmp.BadAlg},
+		"not by algorithms": {options: append(on[:2:2], withPolicy(func(p *cmpcore.Policy) { p.MAC = &alg.MACPolicy{Only: []string{"pbm", "dhbm"}} })), want: cmp.BadAlg},
+		"of nobody": {options: on, party: func(b *bed) *kemRequester { return newKEMRequester(b, b.root, nil) },
+			asks: cmp.SignerNotTrusted, want: cmp.SignerNotTrusted},
+		"ended": {options: on, party: func(b *bed) *kemRequester {
+			return newKEMRequester(b, b.partner, func(c *x509.Certificate) { c.NotAfter = epoch.Add(-day) })
+		}, asks: cmp.SignerNotTrusted, want: cmp.SignerNotTrusted},
+		"for another use": {options: on, party: func(b *bed) *kemRequester {
+			return newKEMRequester(b, b.partner, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature })
+		}, asks: cmp.SignerNotTrusted, want: cmp.SignerNotTrusted},
+		"of no KEM": {options: on, party: func(b *bed) *kemRequester {
+			r := newKEMRequester(b, b.partner, nil)
+			r.holder = certify(b, b.partner, "KEM device", key(b, "p256 nokem"), func(c *x509.Certificate) { c.KeyUsage = 0 })
+			return r
+		}, asks: cmp.BadAlg, want: cmp.BadAlg},
+		"another sender":    {options: on, edit: func(m *message) { m.Sender = pkix.NewDirectoryName(mustDN("CN=other")) }, want: cmp.BadMessageCheck},
+		"no certificate":    {options: on, edit: func(m *message) { m.extra = nil }, want: cmp.SignerNotTrusted},
+		"unknown KDF":       {options: on, edit: withKEM(kemAlgorithm("1.2.3.4", oidHMACSHA256)), want: cmp.BadAlg},
+		"unknown MAC":       {options: on, edit: withKEM(kemAlgorithm("1.2.840.113549.1.9.16.3.28", "1.2.3.4")), want: cmp.BadAlg},
+		"no parameters":     {options: on, edit: withKEM(pkix.AlgorithmIdentifier{OID: pkix.MustOID("1.2.840.113533.7.66.16")}), want: cmp.BadAlg},
+		"a wrong secret":    {options: on, edit: func(m *message) { p := m.by.(kemProtects); p.secret = make([]byte, 32); m.by = p }, want: cmp.BadMessageCheck},
+		"another KDF":       {options: on, edit: withKEM(kemAlgorithm("1.2.840.113549.1.9.16.3.30", oidHMACSHA256)), want: cmp.BadMessageCheck},
+		"no transaction of": {options: on, edit: func(m *message) { p := m.by.(kemProtects); p.id = random(16); m.by = p }, want: cmp.BadMessageCheck},
+		"nothing wrong":     {options: on},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, tt.options...)
+			r := newKEMRequester(t, b.partner, nil)
+			if tt.party != nil {
+				r = tt.party(b)
+			}
+			k := b.talk(r.party)
+			secret := make([]byte, 32)
+			if tt.asks != 0 {
+				k.say(genm(question(cmp.OIDKEMCiphertextInfo)), version3, unprotected).stranger(tt.asks)
+			} else {
+				secret = r.fetch(k)
+			}
+			edits := []edit{implicit, under(t, secret, k.id)}
+			if tt.edit != nil {
+				edits = append(edits, tt.edit)
+			}
+			a := k.say(k.one(cmp.TypeIR, "CN=a", "p256 a"), edits...)
+			if tt.want == 0 {
+				a.cert(0)
+				return
+			}
+			a.stranger(tt.want)
+		})
+	}
+}
+
+func withKEM(a pkix.AlgorithmIdentifier) edit {
+	return func(m *message) {
+		p := m.by.(kemProtects)
+		p.a = a
+		m.by = p
+	}
+}
+
+// Nothing but the one question is answered without protection.
+func TestWhatElseIsNotProtectedIsRefused(t *testing.T) {
+	b := newBed(t, withSeed, withPolicy(askKEM))
+	r := newKEMRequester(t, b.partner, nil)
+	value, _ := cmp.NewKEMCiphertextInfo(cmp.KEMCiphertextInfo{KEM: pkix.AlgorithmIdentifier{OID: oidMLKEM768}, Ciphertext: []byte{1}})
+	for _, body := range []cmp.Body{genm(), genm(question(cmp.OIDCACerts)), genm(question(cmp.OIDKEMCiphertextInfo), question(cmp.OIDCACerts)), genm(value)} {
+		k := b.talk(r.party)
+		k.say(body, unprotected).stranger(cmp.BadMessageCheck)
+	}
+	k := b.talk(r.party)
+	k.say(k.one(cmp.TypeIR, "CN=a", "p256 a"), unprotected).stranger(cmp.BadMessageCheck)
+
+	b = newBed(t, withSeed, withPolicy(askKEM), withPolicy(func(p *cmpcore.Policy) { p.SilentToStrangers = true }))
+	b.talk(r.party).say(genm(question(cmp.OIDKEMCiphertextInfo)), unprotected).silent(cmpcore.Failed)
+	cfg := b.cfg
+	cfg.KEMSeed = make([]byte, 31)
+	if _, err := cmpcore.New(cfg); err == nil {
+		t.Error("a short seed is taken")
+	}
+}
+
+func TestTheClientProtectsByAKEM(t *testing.T) {
+	b, _ := kemBed(t, withSeed, withPolicy(askKEM))
+	r := newKEMRequester(t, b.partner, nil)
+	c := b.credentials(r.party)
+	c.Key, c.KEMKey = nil, r.key
+	certs := []client.CertificateRequest{{Subject: dn(t, "CN=a"), Key: key(t, "p256 a")}}
+	if _, _, err := client.Start(client.Options{Kind: cmp.TypeIR, Credentials: c, Certificates: certs}); !errors.Is(err, client.ErrOptions) {
+		t.Errorf("without a ciphertext: %v", err)
+	}
+	ask := client.Options{Kind: cmp.TypeGenM, Credentials: c, Infos: []cmp.InfoTypeAndValue{question(cmp.OIDKEMCiphertextInfo)}}
+	s, der, err := client.Start(ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := client.Start(client.Options{Kind: cmp.TypeIR, Credentials: c, Certificates: certs, After: s}); !errors.Is(err, client.ErrOptions) {
+		t.Errorf("before the ciphertext: %v", err)
+	}
+	if res, err := s.Accept(b.process(der).Reply, c); err != nil || !res.Done {
+		t.Fatal(err)
+	}
+	c.Trust.KEM = b.kem.cert.Raw // both flows at once
+	for _, hmac := range []string{"", "kmac128"} {
+		c.MAC.HMAC = hmac
+		res := b.converse(client.Options{Kind: cmp.TypeIR, Credentials: c, Certificates: certs, After: s})
+		cert, err := x509.ParseCertificate(res.Certificates[0].Certificate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.wantStatus(cert, cmpcore.Valid)
+		// Another transaction for the next.
+		if s, der, err = client.Start(ask); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Accept(b.process(der).Reply, ask.Credentials); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

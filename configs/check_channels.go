@@ -45,11 +45,15 @@ func (r *reader) policy(name, at string, w *writtenPolicy) Policy {
 		LastPollNonce:      r.word(key("poll_nonce"), w.PollNonce, "first", "last") == 1,
 		ExtraCertsRoot:     w.ExtraCertsRoot,
 		Tolerate:           r.words(key("tolerate"), w.Tolerate, "a deviation that can be tolerated", Tolerances),
+		KEMRequesters:      w.KEMRequesters,
 		SilentToStrangers:  w.SilentToStrangers,
 		SignErrors:         w.SignErrors,
 		MaxRequests:        r.number(key("max_requests"), w.MaxRequests, 1, 100_000),
 		MAC:                r.mac(key("mac"), &w.MAC),
 		Signatures:         r.signatures(key("signatures"), &w.Signatures),
+	}
+	if p.KEMRequesters && p.SilentToStrangers {
+		r.fault(key("kem_requesters"), "these begin with a question that is not protected, and silent_to_strangers leaves it unanswered; remove one of both")
 	}
 	if p.Hold && r.has(key("poll_interval")) {
 		r.fault(key("poll_interval"), "nobody polls where waiting is hold; remove the key")

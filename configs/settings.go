@@ -139,6 +139,7 @@ type Policy struct {
 	LastPollNonce      bool
 	ExtraCertsRoot     bool
 	Tolerate           []string // names of [Tolerances]
+	KEMRequesters      bool
 	SilentToStrangers  bool
 	SignErrors         bool
 	MaxRequests        int

@@ -311,6 +311,9 @@ type writtenPolicy struct {
 	// signer-issuer (a template whose issuer is that of the certificate that
 	// signs).
 	Tolerate []string `yaml:"tolerate"`
+	// Requesters with a certificate for a KEM key (ML-KEM, or RSA as one) may ask
+	// without protection for a KEM ciphertext, and then protect by it.
+	KEMRequesters bool `yaml:"kem_requesters"`
 	// Give no answer at all to messages whose protection is not good.
 	SilentToStrangers bool `yaml:"silent_to_strangers"`
 	// Sign error messages, also those to requesters with a shared secret, as RFC
@@ -343,7 +346,7 @@ func (p *writtenPolicy) defaults() {
 // writtenMAC is what is accepted of protection by MACs.
 type writtenMAC struct {
 	// Algorithms accepted: pbm, pbmac1, and those without a shared secret: dhbm
-	// (by Diffie-Hellman). Left out, all.
+	// (by Diffie-Hellman) and kembm (by a KEM). Left out, all.
 	Algorithms []string `yaml:"algorithms"`
 	// Fewest iterations. An unconfigured OpenSSL 3.0 has 500.
 	MinIterations int `yaml:"min_iterations"`

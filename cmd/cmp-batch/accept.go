@@ -56,6 +56,7 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 				return usageError{err}
 			}
 			id.dhMAC = s.Protection.Method == client.MethodDHMAC
+			id.kemMAC = s.Protection.Method == client.MethodKEMMAC
 			cred, err := id.credentials()
 			if err != nil {
 				return usageError{err}

@@ -294,6 +294,7 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 		CRLLifetime: cfg.CRL.Lifetime,
 		Clock:       time.Now,
 		Random:      rand.Reader,
+		KEMSeed:     a.vault.Derive("KEM ciphertexts for requesters"),
 		Unseal: func(s *cmpcore.Secret) ([]byte, error) {
 			return a.vault.Open(s.Ref, s.Sealed)
 		},
@@ -413,6 +414,6 @@ func enginePolicy(p configs.Policy) cmpcore.Policy {
 		TransactionLife: p.TransactionLife, PollInterval: p.PollInterval, Hold: p.Hold,
 		OmitRoot: !p.ExtraCertsRoot, MAC: &p.MAC, Signatures: &p.Signatures,
 		Lightweight: p.Lightweight, LastPollNonce: p.LastPollNonce, Tolerate: p.Tolerate,
-		SilentToStrangers: p.SilentToStrangers, SignErrors: p.SignErrors, MaxRequests: p.MaxRequests,
+		KEMRequesters: p.KEMRequesters, SilentToStrangers: p.SilentToStrangers, SignErrors: p.SignErrors, MaxRequests: p.MaxRequests,
 	}
 }

@@ -29,6 +29,7 @@ type identity struct {
 	dhMAC                      bool   // sign-key is for key agreement
 	agreementCert              string // the CA's; not needed where a session has it
 	kemCert                    string // the same
+	kemMAC                     bool   // sign-key is of a KEM
 }
 
 func (id *identity) flags(cmd *cobra.Command) {
@@ -131,6 +132,12 @@ func (id *identity) credentials() (client.Credentials, error) {
 			return c, fmt.Errorf("--passphrase-file: %w", err)
 		}
 		c.Certificate, c.Chain = certs[0], certs[1:]
+		if id.kemMAC {
+			if c.KEMKey, err = readAnyKey(id.signKey, pass); err != nil {
+				return c, fmt.Errorf("--sign-key: %w", err)
+			}
+			break
+		}
 		if id.dhMAC {
 			if c.Agreement, err = id.agreement(pass); err != nil {
 				return c, err

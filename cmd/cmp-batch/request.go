@@ -50,6 +50,7 @@ type requestFlags struct {
 	pbmac1                   bool
 	macHash, macHMAC         string
 	iterations               int
+	after                    string
 }
 
 var requestKinds = map[string]cmp.BodyType{
@@ -124,6 +125,8 @@ writes FILE.key.`,
 	fl.IntVar(&f.iterations, "mac-iterations", 0, "iterations of the key derivation (default 10000)")
 	fl.BoolVar(&f.dhMAC, "dh-mac", false, "protect with a MAC by Diffie-Hellman: --sign-key and --cert are for key agreement")
 	fl.StringVar(&f.agreementCert, "ca-agreement-cert", "", "certificate `FILE` of the CA for key agreement, with --dh-mac")
+	fl.BoolVar(&f.kemMAC, "kem-mac", false, "protect by a KEM: --sign-key and --cert are of one; genm --info kemCiphertextInfo comes first, then --after")
+	fl.StringVar(&f.after, "after", "", "session `FILE` of the genm that fetched a ciphertext, with --kem-mac")
 	fl.StringVar(&f.kemCert, "ca-kem-cert", "", "certificate `FILE` of the CA's KEM key, under which it then protects its answers")
 	cmd.AddCommand(c.nestCommand())
 	return c.withJSON(cmd)
@@ -155,7 +158,15 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	if f.dhMAC && (f.signCert == "" || f.pbmac1 || f.iterations != 0) {
 		return usage("--dh-mac needs --cert and --sign-key, and has neither --pbmac1 nor --mac-iterations")
 	}
+	if f.kemMAC && (f.signCert == "" || f.dhMAC || f.pbmac1 || f.macHash != "" || f.iterations != 0) {
+		return usage("--kem-mac needs --cert and --sign-key, and has none of --dh-mac, --pbmac1, --mac-hash and --mac-iterations")
+	}
 	var err error
+	if f.after != "" {
+		if o.After, err = readSession(f.after); err != nil {
+			return usageError{fmt.Errorf("--after: %w", err)}
+		}
+	}
 	if o.Credentials, err = f.credentials(); err != nil {
 		return usageError{err}
 	}

@@ -3,6 +3,7 @@ package alg
 import (
 	"crypto"
 	"crypto/rsa"
+	"crypto/sha3"
 	"fmt"
 	"io"
 	"math/big"
@@ -45,6 +46,27 @@ func Encapsulate(rand io.Reader, pub crypto.PublicKey) (kem pkix.AlgorithmIdenti
 		return kem, ciphertext, secret, err
 	}
 	return kem, nil, nil, fmt.Errorf("encapsulation to a key of type %q: %w", KeyType(pub), ErrMismatch)
+}
+
+// EncapsulateFrom is [Encapsulate] with a seed for all randomness: the same seed
+// and key give the same ciphertext and secret, so that whoever can make the seed
+// again need not keep them. The seed must be as good as random, secret, and for
+// one transaction.
+func EncapsulateFrom(seed [32]byte, pub crypto.PublicKey) (kem pkix.AlgorithmIdentifier, ciphertext, secret []byte, err error) {
+	k, ok := pub.(*MLKEMPublicKey)
+	if !ok {
+		rand := sha3.NewSHAKE256()
+		rand.Write(seed[:])
+		return Encapsulate(rand, pub)
+	}
+	own := k.own
+	if own == nil {
+		if own, err = k.set.circl.UnmarshalBinaryPublicKey(k.key); err != nil {
+			return kem, nil, nil, fmt.Errorf("an %s key: %w", k.set.label, ErrKey)
+		}
+	}
+	ciphertext, secret, err = k.set.circl.EncapsulateDeterministically(own, seed[:])
+	return pkix.AlgorithmIdentifier{OID: k.set.oid}, ciphertext, secret, err
 }
 
 // Decapsulate opens a ciphertext of [Encapsulate]. A ciphertext of another key

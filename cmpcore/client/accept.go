@@ -80,6 +80,9 @@ func (s *Session) accept(m *cmp.PKIMessage, c *Credentials) (*Result, error) {
 		err = s.revoked(b, r)
 	case *cmp.GenMsg:
 		r.Infos = b.Infos
+		if s.Protection.Method == MethodKEMMAC && s.Ciphertext == nil {
+			err = s.takeCiphertext(m, c)
+		}
 		s.Step = StepFinished
 	case *cmp.PollRep:
 		err = s.poll(b, c, r)

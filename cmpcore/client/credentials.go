@@ -16,7 +16,7 @@ import (
 
 // Credentials are what a step needs and a session must not keep: how our
 // messages are protected, whose answers are believed, the time, and random
-// octets. One of Secret, Agreement and Key is set; of several, the first of these
+// octets. One of Secret, Agreement, KEMKey and Key is set; of several, the first of these
 // protects.
 type Credentials struct {
 	// Secret is the shared secret, Reference its name: the senderKID.
@@ -35,6 +35,12 @@ type Credentials struct {
 	// Agreement, if set, protects by a MAC under a Diffie-Hellman secret instead
 	// of Key, whose Certificate it has in its place.
 	Agreement *Agreement
+
+	// KEMKey, if set, is the key of a KEM, ML-KEM or RSA, whose Certificate it
+	// has, and protects by a MAC under it instead of Key. The CA must give a
+	// ciphertext first: a genm that asks for kemCiphertextInfo alone is sent
+	// without protection, and Options.After continues its transaction.
+	KEMKey crypto.PrivateKey
 
 	Trust Trust
 
@@ -124,7 +130,7 @@ func (c *Credentials) check() (*signer, error) {
 			return nil, fmt.Errorf("%w: a shared secret needs its reference", ErrCredentials)
 		}
 		return nil, nil
-	case c.Key == nil && c.Agreement == nil:
+	case c.Key == nil && c.Agreement == nil && c.KEMKey == nil:
 		return nil, fmt.Errorf("%w: neither a shared secret nor a key is given", ErrCredentials)
 	case len(c.Certificate) == 0:
 		return nil, fmt.Errorf("%w: the key that protects needs its certificate", ErrCredentials)
@@ -135,11 +141,16 @@ func (c *Credentials) check() (*signer, error) {
 	}
 	own := &signer{cert: cert}
 	var pub crypto.PublicKey
-	if c.Agreement != nil {
+	switch {
+	case c.Agreement != nil:
 		if pub, own.peer, err = c.Agreement.check(cert); err != nil {
 			return nil, err
 		}
-	} else {
+	case c.KEMKey != nil:
+		if pub, err = checkKEMKey(c.KEMKey, cert); err != nil {
+			return nil, err
+		}
+	default:
 		pub = c.Key.Public()
 	}
 	spki, err := alg.MarshalPublicKey(pub)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/x509"
 	"fmt"
 	"io"
@@ -63,4 +64,101 @@ func (s *Session) authenticateKEM(m *cmp.PKIMessage, c *Credentials) error {
 	}
 	_, err = m.VerifyKEMMAC(s.KEM.Secret, s.TransactionID, c.Trust.MACPolicy)
 	return err
+}
+
+// checkKEMKey gives the public half of our KEM key.
+func checkKEMKey(k crypto.PrivateKey, own *x509.Certificate) (crypto.PublicKey, error) {
+	p, ok := k.(interface{ Public() crypto.PublicKey })
+	if !ok || alg.Uses(p.Public())&(alg.UseEncapsulate|alg.UseEncipher) == 0 {
+		return nil, fmt.Errorf("%w: a key of type %T is not of a KEM", ErrCredentials, k)
+	}
+	if own.KeyUsage != 0 && own.KeyUsage&x509.KeyUsageKeyEncipherment == 0 {
+		return nil, fmt.Errorf("%w: the key usage of %q lacks keyEncipherment", ErrCredentials, pkix.Name(own.RawSubject).String())
+	}
+	return p.Public(), nil
+}
+
+// after continues the transaction that fetched a ciphertext, or sees that this
+// request does no more than fetch one.
+func (s *Session) after(o *Options) error {
+	a := o.After
+	switch {
+	case s.Protection.Method != MethodKEMMAC:
+		if a != nil {
+			return fmt.Errorf("%w: only a request under our KEM key continues another", ErrOptions)
+		}
+	case a == nil:
+		if o.Kind != cmp.TypeGenM || len(o.Infos) != 1 || o.Infos[0].Type != cmp.OIDKEMCiphertextInfo || o.Infos[0].Value != nil {
+			return fmt.Errorf("%w: a request under our KEM key needs the ciphertext of a genm that asks for kemCiphertextInfo alone", ErrOptions)
+		}
+	case a.check() != nil || a.Protection.Method != MethodKEMMAC || a.Kind != "genm" || a.Ciphertext == nil || !bytes.Equal(a.Protection.Certificate, o.Credentials.Certificate):
+		return fmt.Errorf("%w: the session to continue fetched no ciphertext for this certificate", ErrOptions)
+	default:
+		s.TransactionID, s.PeerNonce, s.Ciphertext = slices.Clone(a.TransactionID), slices.Clone(a.PeerNonce), slices.Clone(a.Ciphertext)
+	}
+	return nil
+}
+
+func (s *Session) useKEMKey(c *Credentials) error {
+	if c.KEMKey == nil {
+		return fmt.Errorf("%w: the request is under a KEM key, which is needed again", ErrCredentials)
+	}
+	if c.Certificate == nil {
+		c.Certificate = s.Protection.Certificate
+	}
+	if !bytes.Equal(c.Certificate, s.Protection.Certificate) {
+		return fmt.Errorf("%w: the request is under another certificate", ErrCredentials)
+	}
+	if s.Protection.MAC != nil {
+		c.MAC = *s.Protection.MAC
+	}
+	c.Secret, c.Reference, c.Agreement = nil, nil, nil
+	_, err := c.check()
+	return err
+}
+
+// isCiphertext tells whether a message is the answer that we asked for a
+// ciphertext with.
+func (s *Session) isCiphertext(m *cmp.PKIMessage) bool {
+	b, ok := m.Body.(*cmp.GenMsg)
+	return ok && s.Protection.Method == MethodKEMMAC && s.Ciphertext == nil && len(b.Infos) == 1 && b.Infos[0].Type == cmp.OIDKEMCiphertextInfo
+}
+
+// takeCiphertext keeps what the CA gave, if our key opens it.
+func (s *Session) takeCiphertext(m *cmp.PKIMessage, c *Credentials) error {
+	if !s.isCiphertext(m) {
+		return fmt.Errorf("%w: the answer has no kemCiphertextInfo", ErrBody)
+	}
+	s.Ciphertext = slices.Clone(Octets(m.Body.(*cmp.GenMsg).Infos[0].Value))
+	_, err := s.ownSecret(c)
+	return err
+}
+
+func (s *Session) ownSecret(c *Credentials) ([]byte, error) {
+	i := cmp.InfoTypeAndValue{Type: cmp.OIDKEMCiphertextInfo, Value: s.Ciphertext}
+	k, err := i.KEMCiphertextInfo()
+	if err != nil {
+		return nil, fmt.Errorf("the CA's ciphertext: %w", err)
+	}
+	secret, err := alg.Decapsulate(c.Rand, c.KEMKey, k.KEM, k.Ciphertext)
+	if err != nil {
+		return nil, fmt.Errorf("the CA's ciphertext: %w", err)
+	}
+	return secret, nil
+}
+
+func (s *Session) kemProtector(c *Credentials) (cmp.Protector, error) {
+	_, hmac, kmac, err := c.MAC.algorithms()
+	if err != nil {
+		return nil, err
+	}
+	mac, err := alg.NewKEMBM(alg.KEMBMOptions{HMAC: hmac, KMAC: kmac})
+	if err != nil {
+		return nil, err
+	}
+	secret, err := s.ownSecret(c)
+	if err != nil {
+		return nil, err
+	}
+	return cmp.KEMMACProtector(mac, secret, s.TransactionID), nil
 }

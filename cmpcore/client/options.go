@@ -29,6 +29,10 @@ type Options struct {
 	// NoTime leaves messageTime out, for peers with another idea of the time.
 	NoTime bool
 
+	// After, with Credentials.KEMKey, is the session that fetched a ciphertext;
+	// the request continues its transaction. Each serves once.
+	After *Session
+
 	// ImplicitConfirm asks the CA to do without certConf.
 	ImplicitConfirm bool
 	// CertProfile names profiles of the CA, one for each certificate (RFC 9810

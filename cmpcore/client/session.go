@@ -35,6 +35,8 @@ type Session struct {
 	Protection Protection `json:"protection"`
 
 	KEM *Encapsulation `json:"kem,omitempty"` // with Trust.KEM
+	// Ciphertext is what the CA gave for our KEM key: KemCiphertextInfo.
+	Ciphertext Octets `json:"ciphertext,omitempty"`
 
 	ImplicitConfirm bool `json:"implicit_confirm,omitempty"` // asked for
 
@@ -69,7 +71,7 @@ const (
 // Protection says how our messages of a session are protected. All of them
 // have the same.
 type Protection struct {
-	Method    string `json:"method"` // "mac", "signature" or "dh-mac"
+	Method    string `json:"method"` // "mac", "signature", "dh-mac" or "kem-mac"
 	Reference Octets `json:"reference,omitempty"`
 	MAC       *MAC   `json:"mac,omitempty"`
 
@@ -81,11 +83,12 @@ type Protection struct {
 }
 
 // The methods of [Protection]: a shared secret, a signature, a MAC by
-// Diffie-Hellman.
+// Diffie-Hellman or by a KEM.
 const (
 	MethodMAC       = "mac"
 	MethodSignature = "signature"
 	MethodDHMAC     = "dh-mac"
+	MethodKEMMAC    = "kem-mac"
 )
 
 // Item is one wanted certificate.
@@ -199,7 +202,7 @@ func (s *Session) check() error {
 		return bad("sender or recipient is missing")
 	case s.Kind == kindNested && len(s.Nested) == 0:
 		return bad("it has no messages")
-	case !slices.Contains([]string{MethodMAC, MethodSignature, MethodDHMAC}, s.Protection.Method):
+	case !slices.Contains([]string{MethodMAC, MethodSignature, MethodDHMAC, MethodKEMMAC}, s.Protection.Method):
 		return bad("its protection is unknown")
 	}
 	return nil
@@ -227,6 +230,9 @@ func (s *Session) use(c *Credentials) error {
 	if s.Protection.Method == MethodDHMAC {
 		return s.useAgreement(c)
 	}
+	if s.Protection.Method == MethodKEMMAC {
+		return s.useKEMKey(c)
+	}
 	if c.Key == nil {
 		return fmt.Errorf("%w: the request was signed, the same key is needed again", ErrCredentials)
 	}
@@ -236,7 +242,7 @@ func (s *Session) use(c *Credentials) error {
 	if !bytes.Equal(c.Certificate, s.Protection.Certificate) {
 		return fmt.Errorf("%w: the request was signed under another certificate", ErrCredentials)
 	}
-	c.Secret, c.Reference, c.Agreement = nil, nil, nil
+	c.Secret, c.Reference, c.Agreement, c.KEMKey = nil, nil, nil, nil
 	c.Signature = s.Protection.Signature
 	_, err := c.check()
 	return err

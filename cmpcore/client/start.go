@@ -29,7 +29,7 @@ func Start(o Options) (*Session, []byte, error) {
 	}
 	if o.PVNO == 0 {
 		o.PVNO = 2
-		if o.Credentials.Trust.KEM != nil {
+		if o.Credentials.Trust.KEM != nil || o.Credentials.KEMKey != nil {
 			o.PVNO = 3
 		}
 	}
@@ -54,6 +54,9 @@ func Start(o Options) (*Session, []byte, error) {
 	}
 	s.Sender, s.Recipient = Octets(pkix.NewDirectoryName(sender)), Octets(pkix.NewDirectoryName(recipient))
 	if s.TransactionID, err = random(o.Credentials.Rand); err != nil {
+		return nil, nil, err
+	}
+	if err := s.after(&o); err != nil {
 		return nil, nil, err
 	}
 	info, err := q.generalInfo()
@@ -82,6 +85,10 @@ func protection(c *Credentials) (Protection, error) {
 	if a := c.Agreement; a != nil {
 		mac := a.MAC
 		return Protection{Method: MethodDHMAC, Certificate: slices.Clone(c.Certificate), Peer: slices.Clone(a.Peer), MAC: &mac}, nil
+	}
+	if c.KEMKey != nil {
+		mac := c.MAC
+		return Protection{Method: MethodKEMMAC, Certificate: slices.Clone(c.Certificate), MAC: &mac}, nil
 	}
 	return Protection{Method: MethodSignature, Certificate: slices.Clone(c.Certificate), Signature: c.Signature}, nil
 }
@@ -178,7 +185,16 @@ func (s *Session) seal(c *Credentials, body cmp.Body, info []cmp.InfoTypeAndValu
 	if s.KEM != nil {
 		h.GeneralInfo = slices.Concat(info, []cmp.InfoTypeAndValue{s.KEM.info()})
 	}
-	p, err := c.protector()
+	var p cmp.Protector // nil asks for a ciphertext
+	var err error
+	switch {
+	case s.Protection.Method != MethodKEMMAC:
+		p, err = c.protector()
+	case s.Ciphertext != nil:
+		p, err = s.kemProtector(c)
+	case s.Kind != "genm":
+		err = fmt.Errorf("%w: there is no ciphertext for our KEM key", ErrOptions)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,9 @@ func (s *Session) authenticate(m *cmp.PKIMessage, c *Credentials) (*x509.Certifi
 	}
 	// A signature in answer to a MAC is as good as the anchors the caller gave
 	// for it.
+	if s.isCiphertext(m) && m.Header.ProtectionAlg.IsZero() && m.Protection == nil {
+		return nil, nil // RFC 9810 appendix E: another's ciphertext gives a MAC that the CA refuses
+	}
 	if cmp.ProtectionKind(m.Header.ProtectionAlg) == cmp.ProtectionNone || m.Protection == nil {
 		return nil, cmp.ErrUnprotected
 	}

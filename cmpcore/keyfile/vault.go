@@ -3,6 +3,8 @@ package keyfile
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -123,6 +125,16 @@ func (v *Vault) Open(context string, sealed []byte) ([]byte, error) {
 		return nil, ErrSealed
 	}
 	return plain, nil
+}
+
+// Derive gives 32 octets that follow from the vault's key and the label, and
+// are the same each time (HKDF-Expand, RFC 5869).
+func (v *Vault) Derive(label string) []byte {
+	b, err := hkdf.Expand(sha256.New, v.key[:], label, 32)
+	if err != nil {
+		panic(err) // of a length that is constant
+	}
+	return b
 }
 
 func wrapper(salt, passphrase []byte) (cipher.AEAD, error) {

@@ -7,7 +7,9 @@ import (
 	"crypto/cipher"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -190,5 +192,26 @@ func BenchmarkVaultOpen(b *testing.B) {
 		if _, err := v.Open("ref", s); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestVaultDerives(t *testing.T) {
+	v, wrapped, err := NewVault(rand.Reader, []byte("pass"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := OpenVault(wrapped, []byte("pass"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := v.Derive("a")
+	// HKDF-Expand of one block: HMAC(key, label || 1), RFC 5869 section 2.3.
+	h := hmac.New(sha256.New, v.key[:])
+	h.Write([]byte("a\x01"))
+	if !bytes.Equal(a, h.Sum(nil)) || !bytes.Equal(a, again.Derive("a")) {
+		t.Error("not what RFC 5869 says, or not the same again")
+	}
+	if bytes.Equal(a, v.Derive("b")) {
+		t.Error("two labels have the same octets")
 	}
 }
