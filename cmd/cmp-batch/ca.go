@@ -35,6 +35,8 @@ func (c *cli) caCommand() *cobra.Command {
   activate   makes the CA sign with the new key
 
 Between the two lies the time that the new root needs to get everywhere.`,
+		Example: `  cmp-batch ca rollover -c my-ca/cmp-batch.yaml
+  cmp-batch ca activate -c my-ca/cmp-batch.yaml`,
 	}, c.caRolloverCommand(), c.caActivateCommand())
 }
 

@@ -90,7 +90,11 @@ func newExampleWorld(t *testing.T) *exampleWorld {
 
 // exampleSteps come before an example, where it needs more than the world.
 var exampleSteps = map[string]string{
-	"cmp-batch cert revoke 3fa901 --reason removeFromCRL":                                                                              "cmp-batch cert revoke 3fa901 --reason certificateHold",
+	"cmp-batch cert revoke 3fa901 --reason removeFromCRL": "cmp-batch cert revoke 3fa901 --reason certificateHold",
+	"cmp-batch ca activate -c my-ca/cmp-batch.yaml":       "cmp-batch ca rollover -c my-ca/cmp-batch.yaml",
+	"cmp-batch ca activate --key /media/key/ca-2.key":     "cmp-batch ca rollover && mkdir -p media/key && mv ca/ca-2.key media/key",
+	"cmp-batch request nest --out lot.pki --cert line.crt --sign-key line.key lot/*.pki": `mkdir lot && cp d1.pki other.pki lot &&
+		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout line.key -out line.crt -subj /CN=line -days 9`,
 	"cmp-batch secret add device-1 --generate":                                                                                         "cmp-batch secret rm device-1",
 	"cmp-batch secret add device-1 --generate -c my-ca/cmp-batch.yaml":                                                                 "cmp-batch secret rm device-1",
 	"cmp-batch request ir --out d1.pki --subject CN=device-1 --ref device-1 --secret-file d1.secret":                                   "rm d1.pki d1.key d1.session.json",
@@ -106,6 +110,7 @@ const takeD1 = "cmp-batch accept out/d1.pki --session d1.session.json --secret-f
 
 // notRun are examples that a test cannot run as they are.
 var notRun = map[string]string{
+	"cmp-batch accept out/lot.pki --session lot.session.json --cert line.crt --sign-key line.key --trust ca.crt": "the CA needs a rule for the RA; the script nest has one",
 	"cmp-batch run -c my-ca/cmp-batch.yaml": "runs until it is stopped; the tests of the daemon do that",
 }
 
