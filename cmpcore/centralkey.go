@@ -23,13 +23,13 @@ const maxCentralKeys = 16
 func (e *Engine) useKeyGenerator() error {
 	a := &e.cfg.Authority
 	g := a.KeyGenerator
-	needed := slices.ContainsFunc(e.cfg.Rules, func(r Rule) bool { return len(r.CentralKeys) > 0 })
+	needed := slices.ContainsFunc(e.cfg.Rules, func(r Rule) bool { return len(r.CentralKeys) > 0 || r.handlesKeys() })
 	if !needed && (g == nil || bytes.Equal(g.Certificate, a.Certificate)) {
 		return nil
 	}
 	if g == nil {
 		if a.ProtectionCertificate != nil {
-			return errors.New("rules let keys be made here, but there is no key generator to sign them")
+			return errors.New("rules let keys be made, archived or recovered here, but there is no key generator to sign them")
 		}
 		g = &KeyGenerator{Certificate: a.Certificate, Chain: a.Chain, Signer: a.Signer, SignatureAlgorithm: a.SignatureAlgorithm}
 	}

@@ -158,7 +158,9 @@ type Rule struct {
 	CentralKeys []string
 
 	Approval bool // a person must say yes
-	// Unattended lets ccr be answered without a person, which else it never is.
+	// Archive says whether the private keys of certificates are kept here.
+	Archive ArchiveMode
+	// Unattended lets ccr and krr be answered without a person, which else it never is.
 	Unattended bool
 
 	// RAVerified accepts POPO raVerified: the requester is an RA. Under a rule
@@ -247,6 +249,9 @@ func (c *Config) check() error {
 				fail("rule %s: no such profile: %s", r.Name, p)
 			}
 		}
+		if err := c.checkArchive(&r); err != nil {
+			errs = append(errs, err)
+		}
 		if slices.Contains(r.May, cmp.TypeCCR) {
 			if err := c.checkCrossRule(&r); err != nil {
 				errs = append(errs, err)
@@ -277,7 +282,13 @@ func (r *Rule) issues() bool {
 
 // needsApproval tells whether a message of this kind waits for a person.
 func (r *Rule) needsApproval(b cmp.BodyType) bool {
-	return r.Approval || b == cmp.TypeCCR && !r.Unattended
+	return r.Approval || (b == cmp.TypeCCR || b == cmp.TypeKRR) && !r.Unattended
+}
+
+// handlesKeys tells whether private keys of others go through our hands under
+// this rule.
+func (r *Rule) handlesKeys() bool {
+	return r.Archive != ArchiveNone || slices.Contains(r.May, cmp.TypeKRR)
 }
 
 func (p *Policy) tolerates(name string) bool { return slices.Contains(p.Tolerate, name) }

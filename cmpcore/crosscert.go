@@ -41,6 +41,9 @@ func (x *exchange) checkCrossRequest(it *certItem) error {
 	if bc, ok := pkix.ParseBasicConstraints(e.Value); !ok || !bc.CA {
 		return refuse(cmp.BadCertTemplate, "the basicConstraints of a ccr must be those of a CA")
 	}
+	if it.envelope != nil {
+		return refuse(cmp.BadRequest, "the key of a CA is not given away (RFC 9810 section 5.3.11)")
+	}
 	if _, ok := it.req.POPO.(*crmf.POPOSigningKey); !ok {
 		return refuse(cmp.BadPOP, "a ccr needs a proof of possession by signature")
 	}

@@ -31,6 +31,9 @@ type certItem struct {
 	encrypt   crypto.PublicKey  // the certificate goes out encrypted to this, its own key
 	challenge crypto.PublicKey  // possession of it is to be proven by a response
 	popUse    int               // of what kind the proof by decryption is
+	envelope  []byte            // has the private key to archive
+	archive   crypto.PrivateKey // it, opened
+	keep      bool              // the key made here is to be archived
 	fail      *failure          // set: refused
 }
 
@@ -206,7 +209,7 @@ func (x *exchange) judge(rule *Rule, orig *cmp.PKIMessage, it *certItem) error {
 		if err := x.checkTemplate(orig.Body.Type(), &it.req.CertReq.Template); err != nil {
 			return err
 		}
-		if err := x.checkControls(it); err != nil {
+		if err := x.checkControls(rule, it); err != nil {
 			return err
 		}
 	}
@@ -256,6 +259,9 @@ func (x *exchange) judge(rule *Rule, orig *cmp.PKIMessage, it *certItem) error {
 	if err := it.checkPOPUsage(); err != nil {
 		return err
 	}
+	if err := x.openArchived(rule, it); err != nil {
+		return err
+	}
 	it.mods = append(it.mods, it.prepared.Mods...)
 	return nil
 }
@@ -283,7 +289,7 @@ func (x *exchange) issuerOfSigner(issuer pkix.Name) bool {
 
 // checkControls refuses controls that ask for what is not done here: to obey
 // them silently or to drop them silently would both deceive.
-func (x *exchange) checkControls(it *certItem) error {
+func (x *exchange) checkControls(rule *Rule, it *certItem) error {
 	for _, c := range it.req.CertReq.Controls {
 		switch c.Type {
 		case crmf.OIDOldCertID, crmf.OIDRegToken, crmf.OIDAuthenticator, crmf.OIDProtocolEncrKey:
@@ -300,7 +306,9 @@ func (x *exchange) checkControls(it *certItem) error {
 				return refuse(cmp.BadRequest, "algId and rsaKeyLen are for requests without a public key")
 			}
 		case crmf.OIDPKIArchiveOptions:
-			return refuse(cmp.BadRequest, "keys are not archived here")
+			if err := x.checkArchiveOptions(rule, it, c); err != nil {
+				return err
+			}
 		default:
 			return refuse(cmp.BadRequest, "a control of the request is not known here").because("%s", c.Type)
 		}
@@ -611,12 +619,24 @@ func (x *exchange) issue(rule *Rule, it *certItem, t *Transaction, implicit bool
 		c.Status = Valid
 	}
 	x.out.Certificates = append(x.out.Certificates, c)
+	archived := len(x.out.Archive)
+	if it.keep {
+		it.archive = it.private
+	}
+	if it.archive != nil {
+		if err := x.keepKey(it.archive, c); err != nil {
+			return nil, err
+		}
+	}
 	x.audit("issued", func(a *AuditEntry) {
 		a.Serial = fmt.Sprintf("%x", serial)
 		a.Rule = rule.Name
 		a.Profile = it.profile
 		if it.private != nil {
 			a.Detail = "the key was made here: " + it.prepared.KeyType
+		}
+		if len(x.out.Archive) > archived {
+			a.Detail = strings.TrimPrefix(a.Detail+"; the private key is archived", "; ")
 		}
 	})
 	return c, nil

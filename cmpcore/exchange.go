@@ -36,6 +36,7 @@ type exchange struct {
 	challenges int                 // challenges asked for
 	proven     []int64             // certReqIds whose challenges were answered
 	keys       int                 // keys made here
+	archived   int                 // envelopes of private keys met
 	keyTo      *cms.Recipient      // whom they are encrypted to, once it is known
 	sample     bool                // nothing is issued now, whatever the judgement
 	inter      []*x509.Certificate // see intermediates; empty but not nil: none
@@ -95,6 +96,8 @@ func (x *exchange) run() error {
 		switch b.Kind {
 		case cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR, cmp.TypeCCR:
 			return x.enrol()
+		case cmp.TypeKRR:
+			return x.recover()
 		}
 	case *cmp.P10CR:
 		return x.enrol()

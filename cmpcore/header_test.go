@@ -238,6 +238,4 @@ func TestBodiesThatAreNotServedAreBadRequests(t *testing.T) {
 		k := b.talk(b.device("dev-1"))
 		k.say(body).refused(cmp.BadRequest)
 	}
-	k := b.talk(b.device("dev-1"))
-	k.say(k.one(cmp.TypeKRR, "CN=x", "p256 a")).refused(cmp.BadRequest)
 }

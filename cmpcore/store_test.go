@@ -262,7 +262,7 @@ func (s *store) commitOne(h cmpcore.Hash, der []byte, o *cmpcore.Outcome) error 
 
 // events are the words of the audit log.
 var events = []string{"issued", "refused", "revoked", "unrevoked", "announced", "announcement", "confirmed", "rejected", "expired", "waiting",
-	"approved", "rejected-by-operator", "peer-error", "informed", "crl", "nested", "challenged"}
+	"approved", "rejected-by-operator", "peer-error", "informed", "crl", "nested", "challenged", "recovered"}
 
 // checkOutcome holds every outcome to what its type promises.
 func checkOutcome(t testing.TB, now time.Time, o *cmpcore.Outcome) {

@@ -125,6 +125,11 @@ func (x *exchange) decided(orig *cmp.PKIMessage) error {
 	switch b := orig.Body.(type) {
 	case *cmp.RevReqContent:
 		return x.finalFailure(orig, x.revokeUnder(rule, orig, b))
+	case *cmp.CertReqMessages:
+		if b.Kind == cmp.TypeKRR {
+			return x.finalFailure(orig, x.recoverUnder(rule, orig, b))
+		}
+		return x.finalFailure(orig, x.certify(rule, orig))
 	default:
 		return x.finalFailure(orig, x.certify(rule, orig))
 	}

@@ -16,7 +16,7 @@ var bodies = []struct {
 }{
 	{"ir", cmp.TypeIR}, {"cr", cmp.TypeCR}, {"p10cr", cmp.TypeP10CR},
 	{"kur", cmp.TypeKUR}, {"rr", cmp.TypeRR}, {"genm", cmp.TypeGenM},
-	{"nested", cmp.TypeNested}, {"ccr", cmp.TypeCCR},
+	{"nested", cmp.TypeNested}, {"ccr", cmp.TypeCCR}, {"krr", cmp.TypeKRR},
 }
 
 func bodyNames() []string {
@@ -45,6 +45,12 @@ func (r *reader) rules(w *written, dir string) []Rule {
 		at := index("rules", i)
 		r.uniqueName(at, w.Rules[i].Name, seen, i)
 		rules[i] = r.rule(at, &w.Rules[i], profiles, ca, dir)
+		if w.CA.Encryption == nil && rules[i].may(cmp.TypeKRR) {
+			r.fault(child(at, "may"), "krr brings archived keys, and nothing opens the archive; write ca.encryption")
+		}
+		if w.CA.Encryption == nil && rules[i].Archive != "none" && rules[i].Archive != "" {
+			r.fault(child(at, "archive"), "keys come encrypted, and are kept so; write ca.encryption, whose certificate is what they are encrypted to")
+		}
 	}
 	return rules
 }
@@ -69,6 +75,9 @@ func (r *reader) rule(at string, w *writtenRule, profiles []string, caProfiles m
 		Name: w.Name, Profiles: w.Profile, KeyTypes: w.KeyTypes, Own: w.Own, RAVerified: w.RAVerified,
 		CentralKeys: w.CentralKeys, SameKey: w.Update.SameKey, ChangeNames: w.Update.ChangeNames, RevokeAny: w.Revoke.Any,
 		Subjects: r.subjects(child(at, "subjects"), w.Subjects),
+	}
+	if modes := []string{"none", "allowed", "required"}; r.word(child(at, "archive"), w.Archive, modes...) >= 0 {
+		out.Archive = w.Archive
 	}
 	switch r.word(child(at, "approval"), w.Approval, "none", "sensitive", "required") {
 	case 0:
@@ -249,9 +258,10 @@ func (r *reader) uselessKeys(at string, out *Rule) {
 			r.fault(path, "%s; remove the key", why)
 		}
 	}
-	useless("subjects", !out.issues(), "none of may brings a certificate")
+	useless("subjects", !out.issues() && !out.may(cmp.TypeKRR), "none of may brings a certificate")
 	useless("key_types", !out.issues(), "none of may brings a certificate")
 	useless("central_keys", !out.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR), "it is about ir, cr and kur, and none is in may")
+	useless("archive", !out.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR), "it is about ir, cr and kur, and none is in may")
 	useless("update", !out.may(cmp.TypeKUR), "kur is not in may")
 	useless("revoke", !out.may(cmp.TypeRR), "rr is not in may")
 	if out.Own && out.Certificate == nil && len(out.Secret) > 0 {
@@ -266,7 +276,7 @@ func (r *reader) uselessKeys(at string, out *Rule) {
 	if out.Own && out.RAVerified {
 		r.fault(child(at, "ra_verified"), "own allows the own names only, which no registration authority asks for; remove one of both")
 	}
-	if out.Approval && !out.issues() {
+	if out.Approval && !out.issues() && !out.may(cmp.TypeKRR) {
 		r.fault(child(at, "approval"), "only requests for certificates can wait; none of may is one")
 	}
 	if out.RAVerified && !out.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR, cmp.TypeNested) {

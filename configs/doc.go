@@ -7,7 +7,7 @@
 // leads nowhere are faults. All faults are reported at once, as [Faults], each
 // with line, column and the path of its key:
 //
-//	cmp-batch.yaml:14:10: rules[1].may[0]: "irr" is not a body type; did you mean ir? One of ir, cr, p10cr, kur, rr, genm, nested, ccr
+//	cmp-batch.yaml:14:10: rules[1].may[0]: "irr" is not a body type; did you mean ir? One of ir, cr, p10cr, kur, rr, genm, nested, ccr, krr
 //
 // What the file looks like is written once, in the structs of written.go: keys,
 // meanings and defaults. docs/configuration.md is made from them. [Default]

@@ -141,9 +141,9 @@ func TestFaults(t *testing.T) {
 		{"profile name odd", edit("", "policies:\n  a.b: {}"), `cmp-batch.yaml:15:3: policies.a.b: "a.b" is not a name: a name has letters, digits, - and _, at most 64`},
 
 		// Rules.
-		{"body type", edit(mayLine, "    may: [cr, irr]"), `cmp-batch.yaml:12:15: rules[0].may[1]: "irr" is not a body type; did you mean ir? One of ir, cr, p10cr, kur, rr, genm, nested, ccr`},
+		{"body type", edit(mayLine, "    may: [cr, irr]"), `cmp-batch.yaml:12:15: rules[0].may[1]: "irr" is not a body type; did you mean ir? One of ir, cr, p10cr, kur, rr, genm, nested, ccr, krr`},
 		{"body type twice", edit(mayLine, "    may: [cr, cr]"), `cmp-batch.yaml:12:15: rules[0].may[1]: "cr" is there twice`},
-		{"follow-ups", edit(mayLine, "    may: [cr, certConf]"), `cmp-batch.yaml:12:15: rules[0].may[1]: "certConf" is not a body type; one of ir, cr, p10cr, kur, rr, genm, nested, ccr`},
+		{"follow-ups", edit(mayLine, "    may: [cr, certConf]"), `cmp-batch.yaml:12:15: rules[0].may[1]: "certConf" is not a body type; one of ir, cr, p10cr, kur, rr, genm, nested, ccr, krr`},
 		{"unknown profile", edit(proLine, "    profile: defualt"), `cmp-batch.yaml:13:14: rules[0].profile: "defualt" is not a profile; did you mean default? One of default`},
 		{"unknown profile in list", edit(proLine, "    profile: [default, x]"), `cmp-batch.yaml:13:24: rules[0].profile[1]: "x" is not a profile; one of default`},
 		{"useless profile", edit(mayLine, "    may: [rr, genm]"), `cmp-batch.yaml:13:14: rules[0].profile: none of may brings a certificate; remove the key`},
@@ -159,6 +159,9 @@ func TestFaults(t *testing.T) {
 		{"CAs with secrets", edit(mayLine, "    may: [ccr]"), `cmp-batch.yaml:12:10: rules[0].may: ccr is signed, and this rule is about holders of secrets; write a rule with who.certificate`},
 		{"everybody a CA", strings.Replace(edit(whoLine, "    who: {certificate: {issued_by: p.pem}}"), mayLine, "    may: [ccr]", 1), `cmp-batch.yaml:12:10: rules[0].may: with ccr, everybody below who.certificate.issued_by could become a CA; say who may, by who.certificate.subject`},
 		{"CAs without a profile of CAs", strings.Replace(edit(whoLine, "    who: {certificate: {issued_by: p.pem, subject: CN=x}}"), mayLine, "    may: [ccr]", 1), `cmp-batch.yaml:13:14: rules[0].profile: default makes no certificates of CAs, which ccr asks for; set its basic_constraints.ca, or write a rule for ccr alone`},
+		{"an archive that nothing opens", edit(proLine, proLine+"\n    archive: allowed"), `cmp-batch.yaml:14:14: rules[0].archive: keys come encrypted, and are kept so; write ca.encryption, whose certificate is what they are encrypted to`},
+		{"recovery from nowhere", edit(mayLine, "    may: [ir, krr]"), `cmp-batch.yaml:12:10: rules[0].may: krr brings archived keys, and nothing opens the archive; write ca.encryption`},
+		{"archive of questions", strings.Replace(edit(mayLine, "    may: [genm]\n    archive: none"), proLine+"\n", "", 1), `cmp-batch.yaml:13:14: rules[0].archive: it is about ir, cr and kur, and none is in may; remove the key`},
 		{"own and RA", edit(whoLine, "    who: {certificate: {issued_by: ra.pem}}\n    own: true\n    ra_verified: true"), `cmp-batch.yaml:13:18: rules[0].ra_verified: own allows the own names only, which no registration authority asks for; remove one of both`},
 		{"everybody revokes", edit(mayLine, "    may: [ir, rr]\n    revoke: {any: true}") + "  - name: x\n    who: {certificate: {issued_by: [self, x.pem]}}\n    may: [rr]\n    revoke: {any: true}\n", `cmp-batch.yaml:18:19: rules[1].revoke.any: every holder of a certificate of this CA would be free to revoke any other; say who is, by who.certificate.subject`},
 		{"approval of questions", strings.Replace(edit(mayLine, "    may: [genm]\n    approval: required"), proLine+"\n", "", 1), `cmp-batch.yaml:13:15: rules[0].approval: only requests for certificates can wait; none of may is one`},
@@ -252,7 +255,7 @@ cmp-batch.yaml:2:1: ca.certificate: it is missing; write certificate: ca/ca.crt
 cmp-batch.yaml:3:3: ca.certificat: there is no such key; did you mean certificate? One of certificate, chain, key, passphrase_file, passphrase_env, passphrase_prompt, signature, protection, key_generation, encryption, root_updates, key_agreement, kem
 cmp-batch.yaml:7:32: profiles.device.validity.default: "1j" is not a length of time: its units are not known; write it as 90m, 36h, 397d, 2y or 9999-12-31
 cmp-batch.yaml:7:81: profiles.device.subject.from_request: true or false belongs here, not "maybe"
-cmp-batch.yaml:11:15: rules[0].may[1]: "p10rc" is not a body type; did you mean p10cr? One of ir, cr, p10cr, kur, rr, genm, nested, ccr
+cmp-batch.yaml:11:15: rules[0].may[1]: "p10rc" is not a body type; did you mean p10cr? One of ir, cr, p10cr, kur, rr, genm, nested, ccr, krr
 cmp-batch.yaml:12:14: rules[0].profile: "devices" is not a profile; did you mean device? One of device
 cmp-batch.yaml:13:5: rules[1].who: nobody is named; write who: {secret: "*"} or who: {certificate: {issued_by: self}}
 cmp-batch.yaml:13:5: rules[1].profile: it is missing; write the name of a profile; one of device

@@ -26,7 +26,7 @@ One YAML file configures one CA: ` + "`cmp-batch.yaml`" + `. ` + "`cmp-batch ini
 configs/examples. Reading is strict: unknown keys, keys written twice, and values that mean nothing are errors, and all of
 them are reported at once, with line, column and key:
 
-    cmp-batch.yaml:14:10: rules[1].may[0]: "irr" is not a body type; did you mean ir? One of ir, cr, p10cr, kur, rr, genm, nested, ccr
+    cmp-batch.yaml:14:10: rules[1].may[0]: "irr" is not a body type; did you mean ir? One of ir, cr, p10cr, kur, rr, genm, nested, ccr, krr
 
 Anchors, aliases, tags and a second document are not for this file. Nothing else is read: there is no second file, and
 no setting comes from the environment. ` + "`cmp-batch check`" + ` also looks whether files, keys and folders are there.

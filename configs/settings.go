@@ -98,8 +98,9 @@ type Rule struct {
 	// CentralKeys are the types of keys that are made here; empty: none are.
 	CentralKeys []string
 
-	Approval    bool // a person must say yes
-	Unattended  bool // nobody is asked, not even for ccr
+	Approval    bool   // a person must say yes
+	Unattended  bool   // nobody is asked, not even for ccr and krr
+	Archive     string // of private keys: none, allowed or required
 	RAVerified  bool
 	SameKey     bool // kur may keep the key
 	ChangeNames bool // kur may change the names

@@ -201,7 +201,8 @@ type writtenRule struct {
 	// (update), rr (revocation), genm (questions), and nested: messages of
 	// others that a registration authority has put into one and signed. Those
 	// are judged as if each had come alone. ccr (certificates for other CAs) is
-	// signed too, and profile must be one for CAs. What follows from them
+	// signed too, and profile must be one for CAs. krr gets archived private keys
+	// back. What follows from them
 	// (certConf, pollReq, error) needs no mention. Required.
 	May []string `yaml:"may"`
 	// Name of the certificate profile, or a list: the first is the default and
@@ -222,12 +223,17 @@ type writtenRule struct {
 	// name none. They come encrypted by the shared secret, or to the certificate,
 	// that protects the request. Left out, no keys are made.
 	CentralKeys []string `yaml:"central_keys"`
+	// Private keys of certificates in the CA's archive, encrypted to the
+	// certificate of ca.encryption: `allowed` keeps those that requests by ir, cr
+	// and kur bring, or that the CA makes and is asked to keep; `required` refuses
+	// requests without; `none` refuses requests with one. krr gets them back.
+	Archive string `yaml:"archive"`
 	// Only for holders of certificates: names of a new certificate must be
 	// those of the certificate that signs, and only it may be updated or revoked.
 	Own bool `yaml:"own"`
 	// `required` makes requests for certificates wait until a person has
-	// approved them (`queue approve`); `sensitive` makes only ccr wait; `none`
-	// makes nothing wait.
+	// approved them (`queue approve`); `sensitive` makes only ccr and krr
+	// wait; `none` makes nothing wait.
 	Approval string `yaml:"approval"`
 	// The requester is a registration authority: it may vouch that the holder
 	// has the private key (raVerified), for names that are not its own. With
@@ -239,7 +245,7 @@ type writtenRule struct {
 	Revoke writtenRevoke `yaml:"revoke"`
 }
 
-func (r *writtenRule) defaults() { r.Approval = "sensitive" }
+func (r *writtenRule) defaults() { r.Approval, r.Archive = "sensitive", "none" }
 
 // writtenWho is about requesters. Exactly one key is there.
 type writtenWho struct {

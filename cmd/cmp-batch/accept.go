@@ -27,7 +27,8 @@ func (c *cli) acceptCommand() *cobra.Command {
 
   NAME.crt           the certificate
   NAME.chain.pem     the CA certificates above it
-  NAME.key           the private key, where the CA was asked to make it
+  NAME.key           the private key, where the CA was asked to make it, or to give
+                     it back; more than one are numbered
   NAME.certConf.pki  a confirmation, where the CA wants one: carry it there
   NAME.popdecr.pki   the response to a challenge, where one came: carry it there
   NAME.pollReq.pki   where the CA is not ready: carry it there later
@@ -136,7 +137,7 @@ type taken struct {
 
 // acceptReport is what --json prints.
 type acceptReport struct {
-	Status       string   `json:"status"` // issued, confirmed, refused (by the CA, or here), waiting, challenged, revoked, informed, nested, error
+	Status       string   `json:"status"` // issued, confirmed, refused (by the CA, or here), waiting, challenged, revoked, recovered, informed, nested, error
 	Certificates []string `json:"certificates,omitempty"`
 	Keys         []string `json:"keys,omitempty"` // that the CA made
 	Chain        string   `json:"chain,omitempty"`
@@ -208,6 +209,13 @@ func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) 
 			return got, err
 		}
 	}
+	if r.Recovery != nil {
+		ok, err := t.recovered(r.Recovery, &rep, say)
+		if err != nil {
+			return got, err
+		}
+		got = got || ok
+	}
 	for _, info := range r.Infos {
 		rep.Status = "informed"
 		files, err := t.info(info)
@@ -275,6 +283,46 @@ func (t *taken) report(rep acceptReport, text string) error {
 	}
 	_, err := fmt.Fprintln(t.c.stdout, text)
 	return err
+}
+
+// recovered writes the keys that came from the CA's archive, with their
+// certificates.
+func (t *taken) recovered(r *client.RecoveryResult, rep *acceptReport, say func(string, ...any)) (got bool, err error) {
+	if r.Status.Status == cmp.Rejection {
+		rep.Status, rep.FailInfo, rep.Text = "refused", r.Status.FailInfo.String(), strings.Join(r.Status.StatusString, "; ")
+		say("refused: %q (%s)", rep.Text, rep.FailInfo)
+		return false, nil
+	}
+	rep.Status = "recovered"
+	for i, k := range r.Keys {
+		if k.Err != nil {
+			rep.Status, rep.Text = "refused", k.Err.Error()
+			say("not accepted: %v", k.Err)
+			continue
+		}
+		x, err := parseCertificate(k.Certificate)
+		if err != nil {
+			return got, err
+		}
+		keyPath, path := t.keyOut, t.certOut
+		if i > 0 {
+			keyPath, path = besides(keyPath, fmt.Sprintf("-%d%s", i, extension(keyPath))), besides(path, fmt.Sprintf("-%d%s", i, extension(path)))
+		}
+		if err := t.writeKey(keyPath, k.Key); err != nil {
+			return got, err
+		}
+		if err := replaceFile(path, keyfile.MarshalCertificates(k.Certificate), 0o644); err != nil {
+			return got, err
+		}
+		got = true
+		rep.Keys, rep.Certificates = append(rep.Keys, keyPath), append(rep.Certificates, path)
+		rep.Serials = append(rep.Serials, hex.EncodeToString(x.SerialNumber.Bytes()))
+		say("key: %s", keyPath)
+		say("  certificate  %s", path)
+		say("  subject      %s", pkix.Name(x.RawSubject))
+		say("  serial       %x", x.SerialNumber)
+	}
+	return got, nil
 }
 
 // certificate writes one certificate and its chain.

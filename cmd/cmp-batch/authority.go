@@ -365,9 +365,14 @@ func mostRequests(cfg *configs.Config) int {
 	return most
 }
 
+// archiveModes are the words of rules[].archive.
+var archiveModes = map[string]cmpcore.ArchiveMode{
+	"none": cmpcore.ArchiveNone, "allowed": cmpcore.ArchiveAllowed, "required": cmpcore.ArchiveRequired,
+}
+
 func engineRule(r *configs.Rule) (cmpcore.Rule, error) {
 	out := cmpcore.Rule{
-		Name: r.Name, May: r.May, Profiles: r.Profiles, Own: r.Own, KeyTypes: r.KeyTypes, CentralKeys: r.CentralKeys, Approval: r.Approval, Unattended: r.Unattended,
+		Name: r.Name, May: r.May, Profiles: r.Profiles, Own: r.Own, KeyTypes: r.KeyTypes, CentralKeys: r.CentralKeys, Approval: r.Approval, Unattended: r.Unattended, Archive: archiveModes[r.Archive],
 		RAVerified: r.RAVerified, SameKey: r.SameKey, ChangeNames: r.ChangeNames, RevokeAny: r.RevokeAny,
 		Names: matchNames(r.Subjects),
 	}

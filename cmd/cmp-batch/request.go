@@ -44,6 +44,7 @@ type requestFlags struct {
 	old                      string
 	revoke, issuer, serial   string
 	reason, invalidity       string
+	archive                  string
 	pathLen                  int
 	infos                    []string
 	pvno                     int
@@ -55,14 +56,14 @@ type requestFlags struct {
 
 var requestKinds = map[string]cmp.BodyType{
 	"ir": cmp.TypeIR, "cr": cmp.TypeCR, "kur": cmp.TypeKUR, "p10cr": cmp.TypeP10CR, "rr": cmp.TypeRR, "genm": cmp.TypeGenM,
-	"ccr": cmp.TypeCCR,
+	"ccr": cmp.TypeCCR, "krr": cmp.TypeKRR,
 }
 
 func (c *cli) requestCommand() *cobra.Command {
 	var f requestFlags
 	cmd := &cobra.Command{
-		Use:   "request {ir|cr|kur|p10cr|rr|genm|ccr} --out FILE.pki",
-		Short: "Make a request file: certificate, update, revocation, question, cross-certificate",
+		Use:   "request {ir|cr|kur|p10cr|rr|genm|ccr|krr} --out FILE.pki",
+		Short: "Make a request file: certificate, update, revocation, question, cross-certificate, key recovery",
 		Long: `Make a request file for a CMP CA, to be carried there by any means:
 
   ir, cr, p10cr   a certificate for a new key, or for that of --key
@@ -70,6 +71,8 @@ func (c *cli) requestCommand() *cobra.Command {
   rr              revocation of --revoke FILE, or of --issuer and --serial
   genm            a question: --info caCerts,currentCRL,rootCaCert=old-root.crt,...
   ccr             a certificate of another CA for the CA that has --cert
+  krr             private keys back that the CA has in its archive: all, or those
+                  of --old FILE or --subject
 
 FILE.pki goes to the CA. FILE.key (a new key, where one is made) and
 FILE.session.json (the memory of the transaction) stay here; accept
@@ -79,13 +82,14 @@ writes FILE.key.`,
   cmp-batch request kur --out d1-new.pki --cert d1.crt --sign-key d1.key
   cmp-batch request rr --out d1-rr.pki --cert d1.crt --sign-key d1.key --revoke d1.crt --reason superseded
   cmp-batch request ccr --out x.pki --cert ca.crt --sign-key ca.key --passphrase-file pass --recipient "CN=Other CA" --validity 1y
+  cmp-batch request krr --out k.pki --ref device-1 --secret-file d1.secret --subject CN=device-1
   cmp-batch request genm --out q.pki --info caCerts,currentCRL --ref device-1 --secret-file d1.secret`,
 		Args:      cobra.ExactArgs(1),
-		ValidArgs: []string{"ir", "cr", "kur", "p10cr", "rr", "genm", "ccr"},
+		ValidArgs: []string{"ir", "cr", "kur", "p10cr", "rr", "genm", "ccr", "krr"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, ok := requestKinds[args[0]]
 			if !ok {
-				return usage("%q is no kind of request: ir, cr, kur, p10cr, rr, genm or ccr", args[0])
+				return usage("%q is no kind of request: ir, cr, kur, p10cr, rr, genm, ccr or krr", args[0])
 			}
 			return c.request(kind, &f)
 		},
@@ -108,8 +112,9 @@ writes FILE.key.`,
 	fl.StringVar(&f.pop, "pop", "", "how possession of the key is proven: signature; encr-cert, where the certificate is to come encrypted; or challenge, where the CA is to send one (default: signature, encr-cert for keys that cannot sign)")
 	fl.BoolVar(&f.raVerified, "ra-verified", false, "as an RA: say that possession of the key was checked")
 	fl.IntVar(&f.pathLen, "path-len", -1, "for ccr: wanted path length, how many CAs may follow; -1: any")
+	fl.StringVar(&f.archive, "archive", "", "have the CA keep the private key, encrypted to the CA's encryption certificate in `FILE`")
 	fl.StringVar(&f.csr, "csr", "", "PKCS#10 `FILE` of p10cr (default: made from the key)")
-	fl.StringVar(&f.old, "old", "", "certificate `FILE` that kur updates (default: that of --cert)")
+	fl.StringVar(&f.old, "old", "", "certificate `FILE` that kur updates (default: that of --cert), or whose key krr wants back")
 	fl.StringVar(&f.revoke, "revoke", "", "certificate `FILE` that rr is about")
 	fl.StringVar(&f.issuer, "issuer", "", "issuer `NAME` of the certificate that rr is about, with --serial")
 	fl.StringVar(&f.serial, "serial", "", "its serial number, `HEX`")
@@ -149,6 +154,9 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	if f.pathLen < -1 || f.pathLen > 100 || f.pathLen >= 0 && kind != cmp.TypeCCR {
 		return usage("--path-len is for ccr, and a small number")
 	}
+	if err := f.checkArchive(kind, &o); err != nil {
+		return usageError{err}
+	}
 	if err := f.checkCentralKey(kind, &o); err != nil {
 		return usageError{err}
 	}
@@ -175,7 +183,7 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 			return usageError{fmt.Errorf("--recipient: %w", err)}
 		}
 	}
-	wantsKey := kind != cmp.TypeRR && kind != cmp.TypeGenM && f.csr == "" && f.centralKey == ""
+	wantsKey := kind != cmp.TypeRR && kind != cmp.TypeGenM && kind != cmp.TypeKRR && f.csr == "" && f.centralKey == ""
 	keyPath := ""
 	var key crypto.PrivateKey
 	if kind == cmp.TypeCCR && f.key == "" {
@@ -228,6 +236,12 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 		if len(o.Infos) == 0 {
 			return usage("--info says what to ask")
 		}
+	case cmp.TypeKRR:
+		r, err := f.recovery()
+		if err != nil {
+			return usageError{err}
+		}
+		o.Recovery = r
 	case cmp.TypeP10CR:
 		signer, ok := key.(crypto.Signer)
 		if !ok && f.csr == "" {
@@ -324,6 +338,41 @@ func (f *requestFlags) choosePOP(kind cmp.BodyType, key crypto.PrivateKey, o *cl
 		o.PVNO = 3
 	}
 	return nil
+}
+
+// checkArchive refuses what does not go with the CA's archive of keys.
+func (f *requestFlags) checkArchive(kind cmp.BodyType, o *client.Options) error {
+	switch {
+	case f.archive != "" && kind != cmp.TypeIR && kind != cmp.TypeCR && kind != cmp.TypeKUR:
+		return errors.New("--archive is for ir, cr and kur")
+	case f.archive == "" && kind != cmp.TypeKRR:
+		return nil
+	case o.PVNO == 0:
+		o.PVNO = 3
+	}
+	return nil
+}
+
+// recovery is the request of krr; nil for all keys.
+func (f *requestFlags) recovery() (*client.Recovery, error) {
+	subject, err := f.subjectName()
+	switch {
+	case err != nil:
+		return nil, err
+	case f.key != "" || f.centralKey != "":
+		return nil, errors.New("krr asks for no certificate: --key and --central-key have no place in it")
+	case f.old != "" && subject != nil:
+		return nil, errors.New("--old names a key already: --subject does not go with it")
+	case f.old != "":
+		certs, err := readCertificates(f.old)
+		if err != nil {
+			return nil, fmt.Errorf("--old: %w", err)
+		}
+		return &client.Recovery{Certificate: certs[0]}, nil
+	case subject != nil:
+		return &client.Recovery{Subject: subject}, nil
+	}
+	return nil, nil
 }
 
 // checkCentralKey refuses what does not go with a key that the CA makes.
@@ -428,6 +477,13 @@ func (f *requestFlags) certificate(key crypto.PrivateKey) (r client.CertificateR
 			return r, fmt.Errorf("--validity: %w", err)
 		}
 		r.NotAfter = p.From(time.Now())
+	}
+	if f.archive != "" {
+		certs, err := readCertificates(f.archive)
+		if err != nil {
+			return r, fmt.Errorf("--archive: %w", err)
+		}
+		r.ArchiveTo, r.ArchiveKey = certs[0], key
 	}
 	if f.old != "" {
 		certs, err := readCertificates(f.old)

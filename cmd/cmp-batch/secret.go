@@ -49,7 +49,7 @@ type secretOptions struct {
 // secretBodies are the messages that a secret may protect as the first of a
 // transaction.
 var secretBodies = map[string]cmp.BodyType{
-	"ir": cmp.TypeIR, "cr": cmp.TypeCR, "p10cr": cmp.TypeP10CR, "kur": cmp.TypeKUR, "rr": cmp.TypeRR, "genm": cmp.TypeGenM,
+	"ir": cmp.TypeIR, "cr": cmp.TypeCR, "p10cr": cmp.TypeP10CR, "kur": cmp.TypeKUR, "rr": cmp.TypeRR, "genm": cmp.TypeGenM, "krr": cmp.TypeKRR,
 }
 
 const (
@@ -87,7 +87,7 @@ The limits narrow what the rules of the configuration allow.`,
 	f.Int64Var(&o.maxUses, "max-uses", 0, "how many certificates it may bring; 0: any number")
 	f.StringVar(&o.expires, "expires", "", "`TIME` until which it may be used, as 30d or 2026-12-31 (default: for ever)")
 	f.StringVar(&o.rule, "rule", "", "`NAME` of the only rule of the configuration that it may be used under")
-	f.StringSliceVar(&o.bodies, "bodies", nil, "the only `MESSAGES` it may be used for, of ir, cr, p10cr, kur, rr, genm")
+	f.StringSliceVar(&o.bodies, "bodies", nil, "the only `MESSAGES` it may be used for, of ir, cr, p10cr, kur, rr, genm, krr")
 	return c.withJSON(c.withConfig(cmd))
 }
 
@@ -136,7 +136,7 @@ func (c *cli) addSecret(ctx context.Context, ref string, o secretOptions) error 
 	for _, b := range o.bodies {
 		b = strings.TrimSpace(b)
 		if _, ok := secretBodies[b]; !ok {
-			return usage("--bodies: %.40q is not one of ir, cr, p10cr, kur, rr, genm", b)
+			return usage("--bodies: %.40q is not one of ir, cr, p10cr, kur, rr, genm, krr", b)
 		}
 		if !slices.Contains(s.Bodies, b) {
 			s.Bodies = append(s.Bodies, b)

@@ -84,6 +84,8 @@ func (s *Session) accept(m *cmp.PKIMessage, c *Credentials) (*Result, error) {
 			err = s.takeCiphertext(m, c)
 		}
 		s.Step = StepFinished
+	case *cmp.KeyRecRepContent:
+		err = s.recovered(m, b, c, r)
 	case *cmp.PollRep:
 		err = s.poll(b, c, r)
 	case *cmp.PKIConf:

@@ -12,7 +12,7 @@ import (
 
 // Options say what to ask for.
 type Options struct {
-	Kind        cmp.BodyType // TypeIR, TypeCR, TypeKUR, TypeP10CR, TypeRR, TypeGenM or TypeCCR
+	Kind        cmp.BodyType // TypeIR, TypeCR, TypeKUR, TypeP10CR, TypeRR, TypeGenM, TypeCCR or TypeKRR
 	Credentials Credentials
 
 	// PVNO is 2 or 3; 0 is 2, which every peer knows.
@@ -45,6 +45,7 @@ type Options struct {
 	Certificates []CertificateRequest   // of ir, cr and kur; of ccr exactly one
 	PKCS10       []byte                 // of p10cr: the CertificationRequest, DER
 	Revocations  []Revocation           // of rr
+	Recovery     *Recovery              // of krr; nil: all keys that may be had
 	Infos        []cmp.InfoTypeAndValue // of genm; see InfoType for types by name
 }
 
@@ -82,9 +83,26 @@ type CertificateRequest struct {
 	Controls []crmf.Attribute // besides oldCertID
 	RegInfo  []crmf.Attribute
 
+	// ArchiveTo is the CA's encryption certificate (DER, caProtEncCert), where the
+	// CA is to keep the private key: Key, encrypted to it, or that of CentralKey.
+	// It needs PVNO 3.
+	ArchiveTo []byte
+	// ArchiveKey is the private key to archive where Key is not set, because it
+	// cannot sign.
+	ArchiveKey crypto.PrivateKey
+
 	// AnySubject accepts a certificate for another subject although the CA says
 	// that it granted what was asked for.
 	AnySubject bool
+}
+
+// Recovery narrows the archived private keys that are wanted back. Zero fields
+// do not.
+type Recovery struct {
+	// Certificate (DER) is one whose key is wanted.
+	Certificate []byte
+	Subject     pkix.Name
+	Serial      *big.Int
 }
 
 // POP is how possession of the private key is proven.

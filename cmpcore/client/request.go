@@ -38,6 +38,8 @@ func (q *request) body() (cmp.Body, error) {
 		return q.pkcs10()
 	case cmp.TypeRR:
 		return q.revocations()
+	case cmp.TypeKRR:
+		return q.recovery()
 	case cmp.TypeGenM:
 		if len(q.Infos) == 0 {
 			return nil, fmt.Errorf("%w: a genm asks for at least one type of information", ErrOptions)
@@ -93,7 +95,10 @@ func (q *request) onlyItsOwn() error {
 			return err
 		}
 	}
-	if q.Kind == cmp.TypeRR || q.Kind == cmp.TypeGenM {
+	if q.Recovery != nil && q.Kind != cmp.TypeKRR {
+		return fmt.Errorf("%w: %s has no place for a recovery", ErrOptions, q.session.Kind)
+	}
+	if q.Kind == cmp.TypeRR || q.Kind == cmp.TypeGenM || q.Kind == cmp.TypeKRR {
 		if q.ImplicitConfirm || len(q.CertProfile) > 0 {
 			return fmt.Errorf("%w: %s has no place for implicit confirmation and certificate profiles", ErrOptions, q.session.Kind)
 		}
@@ -154,6 +159,13 @@ func (q *request) certificate(id int, r *CertificateRequest) (*crmf.CertReqMsg, 
 		if err := q.cross(t, r); err != nil {
 			return nil, err
 		}
+	}
+	if r.ArchiveTo != nil {
+		c, err := q.archive(t, r)
+		if err != nil {
+			return nil, err
+		}
+		m.CertReq.Controls = append(m.CertReq.Controls, c)
 	}
 	if err := q.prove(m, r); err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ type Result struct {
 	Revocations []RevocationResult     // of rp, in the order of the request
 	CRLs        [][]byte               // of rp
 	Infos       []cmp.InfoTypeAndValue // of genp
+	Recovery    *RecoveryResult        // of krp
 
 	// Nested are the answers to the messages of [Nest], in their order. Those that
 	// need no answer are not among them.
@@ -89,6 +90,21 @@ func (r *RevocationResult) Revoked() bool {
 		return true
 	}
 	return false
+}
+
+// RecoveryResult is the answer to krr.
+type RecoveryResult struct {
+	Status cmp.PKIStatusInfo
+	Keys   []RecoveredKey
+}
+
+// RecoveredKey is an archived private key with its certificate.
+type RecoveredKey struct {
+	Certificate []byte
+	// Key is of a type of package alg, decrypted, and held against Certificate and
+	// its signature; nil where Err says what is wrong with it.
+	Key crypto.PrivateKey
+	Err error
 }
 
 // Waiting says when to ask again.

@@ -160,6 +160,7 @@ var kinds = []struct {
 	{"rr", cmp.TypeRR, cmp.TypeRP},
 	{"genm", cmp.TypeGenM, cmp.TypeGenP},
 	{"ccr", cmp.TypeCCR, cmp.TypeCCP},
+	{"krr", cmp.TypeKRR, cmp.TypeKRP},
 }
 
 func kindName(t cmp.BodyType) (string, error) {

@@ -1,0 +1,286 @@
+package cmpcore
+
+import (
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+
+	"cmp-batch/cmpcore/alg"
+	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/cms"
+	"cmp-batch/cmpcore/crmf"
+	"cmp-batch/cmpcore/pkix"
+)
+
+const (
+	// maxRecovered bounds the private keys of one krp, which are opened and
+	// encrypted each.
+	maxRecovered = 16
+	// maxOwnedKeys bounds the archived keys of a requester that are looked
+	// through.
+	maxOwnedKeys = 1000
+	// maxForebears bounds how many updates back a certificate's keys are looked
+	// for.
+	maxForebears = 16
+)
+
+// recover answers krr (RFC 9810 section 5.3.7).
+func (x *exchange) recover() error {
+	if x.released() {
+		x.auditDecision()
+		return x.decided(x.msg)
+	}
+	if x.tx != nil {
+		return refuse(cmp.TransactionIDInUse, "this transactionID has been used already")
+	}
+	if err := x.checkFirstNonce(); err != nil {
+		return err
+	}
+	if err := checkGeneralInfo(&x.msg.Header); err != nil {
+		return err
+	}
+	rule, err := x.rule(cmp.TypeKRR)
+	if err != nil {
+		return err
+	}
+	return x.recoverUnder(rule, x.msg, x.msg.Body.(*cmp.CertReqMessages))
+}
+
+// recoverUnder gives the archived keys, or asks a person first, or says why not.
+func (x *exchange) recoverUnder(rule *Rule, orig *cmp.PKIMessage, b *cmp.CertReqMessages) error {
+	keys, err := x.judgeRecovery(rule, orig, b)
+	if err == nil && x.tx != nil && x.tx.Decision == Rejected {
+		err = x.rejectedByPerson()
+	}
+	f, refused := asFailure(err)
+	if err != nil && !refused {
+		return err
+	}
+	if !refused && rule.needsApproval(cmp.TypeKRR) && (x.tx == nil || x.tx.Decision == Undecided) {
+		return x.askForRecovery(orig, keys)
+	}
+	body := &cmp.KeyRecRepContent{}
+	if !refused {
+		if body, err = x.recovered(rule, keys); err != nil {
+			return err
+		}
+	}
+	t := x.newTransaction(orig)
+	t.endWaiting(Finished)
+	t.Expires = time.Time{}
+	t.Items = nil
+	x.out.Transaction = t
+	x.out.Disposition = Answered
+	if refused {
+		f.rule = rule.Name
+		body.Status = f.statusInfo()
+		t.State = Aborted
+		x.out.Disposition = Refused
+		x.out.Reason = clip(f.Error())
+		x.audit("refused", func(a *AuditEntry) { a.Rule = rule.Name; a.Detail = clip(f.Error()) })
+	}
+	return x.reply(body, x.finalOptions(orig, t))
+}
+
+// askForRecovery: the answer waits as a whole (RFC 9810 section 5.3.22).
+func (x *exchange) askForRecovery(orig *cmp.PKIMessage, keys []*ArchivedKey) error {
+	var names []string
+	for _, k := range keys {
+		names = append(names, fmt.Sprintf("%s (%x)", k.Subject, k.Serial))
+	}
+	t := x.newTransaction(orig)
+	t.Items = []TransactionItem{{CertReqID: -1}}
+	return x.wait(t, fmt.Sprintf("krr: %d private keys: %s", len(keys), strings.Join(names, "; ")), &cmp.KeyRecRepContent{
+		Status: cmp.PKIStatusInfo{Status: cmp.Waiting, StatusString: []string{"waits for a decision of the CA's operator"}},
+	})
+}
+
+// judgeRecovery finds the keys that the requester may have and wants.
+func (x *exchange) judgeRecovery(rule *Rule, orig *cmp.PKIMessage, b *cmp.CertReqMessages) ([]*ArchivedKey, error) {
+	switch {
+	case len(b.Requests) != 1:
+		return nil, refuse(cmp.BadRequest, "a krr message must have exactly one request").because("%d", len(b.Requests))
+	case orig.Header.PVNO < 3:
+		return nil, refuse(cmp.BadRequest, "a private key is sent at pvno 3 only")
+	case b.Requests[0].POPO != nil:
+		return nil, refuse(cmp.BadPOP, "there must be no proof of possession of a key that is lost")
+	}
+	q := &b.Requests[0].CertReq
+	for _, c := range q.Controls {
+		if c.Type != crmf.OIDProtocolEncrKey {
+			return nil, refuse(cmp.BadRequest, "a control of the request is not served with krr").because("%s", c.Type)
+		}
+		if err := x.encryptTo(c); err != nil {
+			return nil, err
+		}
+	}
+	if err := x.findKeyRecipient(); err != nil {
+		return nil, err
+	}
+	want, err := x.wantedKeys(&q.Template)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := x.ownedKeys(rule)
+	if err != nil {
+		return nil, err
+	}
+	keys = slices.DeleteFunc(keys, func(k *ArchivedKey) bool { return !want(k) })
+	switch {
+	case len(keys) == 0:
+		return nil, refuse(cmp.BadCertID, "no archived private key of this requester fits the request")
+	case len(keys) > maxRecovered:
+		return nil, refuse(cmp.BadRequest, "too many archived private keys fit the request: name a subject, a serial number or a public key").
+			because("%d of at most %d", len(keys), maxRecovered)
+	}
+	return keys, nil
+}
+
+// encryptTo takes the key of control protocolEncrKey as whom to encrypt to. It
+// is as good as the protection of the message that it stands in.
+func (x *exchange) encryptTo(c crmf.Attribute) error {
+	spki, err := c.ProtocolEncrKey()
+	if err != nil {
+		return refuse(cmp.BadDataFormat, "protocolEncrKey could not be read").because("%v", err)
+	}
+	pub, err := alg.ParsePublicKey(spki)
+	if err == nil {
+		id := spki.KeyID()
+		x.keyTo, err = cms.ForKey(pub, &cms.RecipientOptions{ID: cms.Identifier{KeyID: id[:]}})
+	}
+	if err != nil {
+		return refuse(cmp.BadAlg, "nothing can be encrypted to the key of protocolEncrKey").because("%v", err)
+	}
+	return nil
+}
+
+// wantedKeys reads the template: what is in it narrows the keys.
+func (x *exchange) wantedKeys(t *crmf.CertTemplate) (func(*ArchivedKey) bool, error) {
+	switch {
+	case t.Version != nil || !t.SigningAlg.IsZero() || t.Validity != nil || t.IssuerUID != nil || t.SubjectUID != nil || len(t.Extensions) > 0:
+		return nil, refuse(cmp.BadCertTemplate, "the template of a krr may have issuer, serial number, subject and public key")
+	case len(t.Issuer) != 0 && !t.Issuer.IsEmpty() && !t.Issuer.Matches(x.caName):
+		return nil, refuse(cmp.BadCertTemplate, "the template names another issuer")
+	case t.SerialNumber != nil && t.SerialNumber.Sign() <= 0:
+		return nil, refuse(cmp.BadCertTemplate, "the serial number must be positive")
+	}
+	return func(k *ArchivedKey) bool {
+		return (t.SerialNumber == nil || t.SerialNumber.Cmp(new(big.Int).SetBytes(k.Serial)) == 0) &&
+			(t.Subject.IsEmpty() || t.Subject.Matches(k.Subject)) &&
+			(len(t.PublicKey) == 0 || k.KeyID == [20]byte(t.PublicKey.KeyID()))
+	}, nil
+}
+
+// ownedKeys lists the keys that the requester has given to keep. Who signs owns,
+// besides, those of the same subject that came at the request for the
+// certificate that signs, or for those that it updates: not all of that
+// requester, which may be a secret of many devices.
+func (x *exchange) ownedKeys(rule *Rule) ([]*ArchivedKey, error) {
+	keys, err := x.view.ArchivedKeys(x.ctx, x.who.identity, maxOwnedKeys)
+	if err != nil {
+		return nil, err
+	}
+	keys = slices.Clone(keys)
+	own := func(k *ArchivedKey) bool { return true }
+	if cert := x.who.cert; cert != nil {
+		subject := pkix.Name(cert.RawSubject)
+		own = func(k *ArchivedKey) bool { return !subject.IsEmpty() && subject.Matches(k.Subject) }
+		at := x.who.issued
+		for n := 0; at != nil && n < maxForebears; n++ {
+			more, err := x.view.ArchivedKeys(x.ctx, at.Requester, maxOwnedKeys)
+			if err != nil {
+				return nil, err
+			}
+			for _, k := range more {
+				if own(k) && !slices.ContainsFunc(keys, func(h *ArchivedKey) bool { return string(h.Serial) == string(k.Serial) }) {
+					keys = append(keys, k)
+				}
+			}
+			if at, err = x.requestedBy(at); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return slices.DeleteFunc(keys, func(k *ArchivedKey) bool {
+		return rule.Names != nil && !rule.Names(k.Subject) || rule.Own && !own(k)
+	}), nil
+}
+
+// requestedBy gives the certificate that signed the request for c; nil where
+// that was none of ours.
+func (x *exchange) requestedBy(c *Certificate) (*Certificate, error) {
+	text, ok := strings.CutPrefix(c.Requester, "cert:")
+	serial, isHex := new(big.Int).SetString(text, 16)
+	if !ok || !isHex {
+		return nil, nil
+	}
+	return x.view.Certificate(x.ctx, serial.Bytes())
+}
+
+// recovered opens the keys and encrypts them to the requester.
+func (x *exchange) recovered(rule *Rule, keys []*ArchivedKey) (*cmp.KeyRecRepContent, error) {
+	body := &cmp.KeyRecRepContent{Status: cmp.PKIStatusInfo{Status: cmp.Accepted}, CACerts: x.caChain}
+	for _, k := range keys {
+		c, err := x.view.Certificate(x.ctx, k.Serial)
+		if err != nil {
+			return nil, err
+		}
+		if c == nil {
+			return nil, fmt.Errorf("certificate %x of an archived key is not in the store", k.Serial)
+		}
+		private, err := x.openKept(k, c)
+		if err != nil {
+			return nil, refuse(cmp.SystemFailure, "an archived private key cannot be opened here").because("certificate %x: %v", k.Serial, err)
+		}
+		sent, err := x.sendKey(private)
+		if err != nil {
+			return nil, err
+		}
+		body.KeyPairHist = append(body.KeyPairHist, cmp.CertifiedKeyPair{Certificate: c.DER, PrivateKey: sent})
+	}
+	for _, k := range keys {
+		x.audit("recovered", func(a *AuditEntry) {
+			a.Serial = fmt.Sprintf("%x", k.Serial)
+			a.Rule = rule.Name
+			a.Detail = clip("the private key of " + k.Subject.String() + " went to the requester")
+		})
+	}
+	return body, nil
+}
+
+// openKept opens a key of the archive and holds it against its certificate.
+func (x *exchange) openKept(k *ArchivedKey, c *Certificate) (crypto.PrivateKey, error) {
+	cert, err := x509.ParseCertificate(c.DER)
+	if err != nil {
+		return nil, err
+	}
+	u, err := cms.UnwrapPrivateKey(x.cfg.Random, k.Envelope, x.archiveKey(), nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		for _, o := range u.Keys {
+			o.Clear()
+		}
+	}()
+	if len(u.Keys) != 1 {
+		return nil, fmt.Errorf("%d keys, not one", len(u.Keys))
+	}
+	private, err := u.Keys[0].Parse()
+	if err != nil {
+		return nil, err
+	}
+	spki, err := publicOf(private)
+	if err != nil {
+		return nil, err
+	}
+	if !sameKeys(spki, cert.RawSubjectPublicKeyInfo) {
+		return nil, errors.New("it is not the key of the certificate")
+	}
+	return private, nil
+}
