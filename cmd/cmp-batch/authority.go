@@ -294,10 +294,12 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 		CRLLifetime: cfg.CRL.Lifetime,
 		Clock:       time.Now,
 		Random:      rand.Reader,
-		KEMSeed:     a.vault.Derive("KEM ciphertexts for requesters"),
 		Unseal: func(s *cmpcore.Secret) ([]byte, error) {
 			return a.vault.Open(s.Ref, s.Sealed)
 		},
+	}
+	if a.vault != nil { // ca activate only looks whether the configuration is good
+		ec.KEMSeed = a.vault.Derive("KEM ciphertexts for requesters")
 	}
 	if p := cfg.CA.Protection; p != nil {
 		cert, chain, signer, err := a.keyPair(*p, "CMP protection")
