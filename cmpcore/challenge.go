@@ -102,6 +102,7 @@ func (x *exchange) newChallenge(orig *cmp.PKIMessage, it *certItem) (c cmp.Chall
 	c.OWF, c.Witness, c.Challenge = alg.HashAlgorithm(crypto.SHA256), witness[:], []byte{}
 	if orig.Header.PVNO < 3 {
 		// RFC 4210 names no padding; this is what its implementations have.
+		//lint:ignore SA1019 the form of version 2 has no other padding in its implementations
 		c.Challenge, err = rsa.EncryptPKCS1v15(x.cfg.Random, it.challenge.(*rsa.PublicKey), plain)
 		return c, number, err
 	}

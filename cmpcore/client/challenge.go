@@ -92,6 +92,7 @@ func (c *Credentials) decryptRand(ch *cmp.Challenge, private crypto.PrivateKey) 
 	if !ok {
 		return nil, errChallenge
 	}
+	//lint:ignore SA1019 the form of version 2 has no other padding in its implementations
 	return rsa.DecryptPKCS1v15(c.Rand, k, ch.Challenge)
 }
 

@@ -248,6 +248,7 @@ func pkcs1(t testing.TB, p *party, cek []byte) *Recipient {
 		if cek == nil {
 			cek = random
 		}
+		//lint:ignore SA1019 what is tested is how it is read
 		enc := must[[]byte](t)(rsa.EncryptPKCS1v15(rand, pub, cek))
 		var b cryptobyte.Builder
 		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -481,13 +482,13 @@ func TestUnknownAlgorithmsAndChoicesAreNamed(t *testing.T) {
 // The padding check of CBC against a plain one, for every last block that
 // matters.
 func TestCBCPadding(t *testing.T) {
-	key, iv := make2(16), make2(16)
+	key := make2(16)
 	for n := 0; n < 40; n++ {
 		a, data, err := contentCiphers[2].encryptCBC(rand.Reader, key, bytes.Repeat([]byte{7}, n))
 		if err != nil {
 			t.Fatal(err)
 		}
-		iv, _ = readIV(a)
+		iv, _ := readIV(a)
 		if got, err := decryptCBC(key, iv, data); err != nil || len(got) != n {
 			t.Errorf("%d: %d, %v", n, len(got), err)
 		}

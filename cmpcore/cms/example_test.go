@@ -1,7 +1,6 @@
 package cms_test
 
 import (
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -66,7 +65,7 @@ func ExampleWrapPrivateKey() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(to.Technique(), signer.Subject, fresh.Equal(key.(crypto.PrivateKey)))
+	fmt.Println(to.Technique(), signer.Subject, fresh.Equal(key))
 	// Output: kari CN=KGA true
 }
 
