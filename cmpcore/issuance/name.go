@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -100,6 +101,9 @@ func parseAttribute(raw cryptobyte.String) (a attribute, err error) {
 	if a.typ, ok = pkix.ReadOID(&seq); !ok {
 		return a, errors.New("an attribute of the name has no type")
 	}
+	if !smallArcs(a.typ) {
+		return a, errors.New("an attribute of the name has a type with a number of more than 31 bits")
+	}
 	if !seq.ReadAnyASN1Element(&el, &tag) || !seq.Empty() {
 		return a, fmt.Errorf("attribute %s of the name is malformed", attributeName(a.typ))
 	}
@@ -121,6 +125,21 @@ func parseAttribute(raw cryptobyte.String) (a attribute, err error) {
 	}
 	a.text = text
 	return a, nil
+}
+
+// smallArcs tells whether each number of an object identifier has 31 bits at
+// most: common verifiers, Go's among them, cannot read others.
+func smallArcs(o pkix.OID) bool {
+	var v uint64
+	for i := range len(o) {
+		if v = v<<7 | uint64(o[i]&0x7f); v > math.MaxInt32 {
+			return false
+		}
+		if o[i]&0x80 == 0 {
+			v = 0
+		}
+	}
+	return true
 }
 
 // stringTypeOf gives the one string type an attribute may have, or 0.
