@@ -13,9 +13,15 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/cmp-batch ./cmd/cmp-batch
 
-# The closing lines are those of go test.
+# The scripts of cmd start the program some thousand times, which the race
+# detector makes slow and tells nothing new about: there it watches the tests of
+# the daemon alone. The closing lines are those of go test.
 test: peers check fuzz-smoke
-	$(GO) test -count=1 -race -timeout 20m ./...
+	$(GO) test -count=1 -race -timeout 20m $$($(GO) list ./... | grep -v /cmd/)
+	$(GO) test -count=1 -race -timeout 20m -run '$(DAEMON)' ./cmd/cmp-batch
+	$(GO) test -count=1 -timeout 20m ./cmd/...
+
+DAEMON = TestCrash|TestDaemon|TestSecondInstance|TestMetrics|TestBadInput
 
 check:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "not gofmt-ed: run gofmt -w ."; exit 1; }
