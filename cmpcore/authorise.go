@@ -76,18 +76,9 @@ func (x *exchange) namesAllowed(r *Rule, subject pkix.Name, exts []pkix.Extensio
 	if !subject.Matches(pkix.Name(x.who.cert.RawSubject)) {
 		return refuse(cmp.NotAuthorized, "the subject must be that of the certificate that signs")
 	}
-	if san := findExtension(exts, pkix.OIDSubjectAltName); san != nil {
+	if san, ok := pkix.FindExtension(exts, pkix.OIDSubjectAltName); ok {
 		if own := ownSAN(x.who.cert); !bytes.Equal(own, san.Value) {
 			return refuse(cmp.NotAuthorized, "subjectAltName must be that of the certificate that signs")
-		}
-	}
-	return nil
-}
-
-func findExtension(exts []pkix.Extension, id pkix.OID) *pkix.Extension {
-	for i := range exts {
-		if exts[i].ID == id {
-			return &exts[i]
 		}
 	}
 	return nil

@@ -3,14 +3,10 @@ package cmpcore
 import (
 	"crypto/subtle"
 	"fmt"
-	"time"
 
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
 	"cmp-batch/cmpcore/pkix"
-
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // confirm answers certConf (RFC 9810 section 5.3.18). A certificate that the
@@ -45,7 +41,6 @@ func (x *exchange) confirm(b *cmp.CertConfirm) error {
 	}
 	next := x.newTransaction(x.msg)
 	next.endWaiting(Finished)
-	next.Expires = time.Time{}
 	for i, item := range t.Items {
 		if item.Serial == nil {
 			continue
@@ -102,7 +97,7 @@ func (x *exchange) checkCertHash(cert *Certificate, s *cmp.CertStatus) error {
 	if !s.HashAlg.IsZero() && x.msg.Header.PVNO < 3 {
 		return refuse(cmp.BadRequest, "hashAlg in certConf needs pvno 3")
 	}
-	sigAlg, ok := signatureAlgorithm(cert.DER)
+	sigAlg, ok := pkix.SignatureAlgorithm(cert.DER)
 	if !ok {
 		return fmt.Errorf("certificate %x in the store is no certificate", cert.Serial)
 	}
@@ -114,15 +109,6 @@ func (x *exchange) checkCertHash(cert *Certificate, s *cmp.CertStatus) error {
 		return refuse(cmp.BadCertID, "certHash is not that of the certificate that was sent")
 	}
 	return nil
-}
-
-// signatureAlgorithm reads the outer AlgorithmIdentifier of a certificate.
-func signatureAlgorithm(der []byte) (a pkix.AlgorithmIdentifier, ok bool) {
-	in, seq := cryptobyte.String(der), cryptobyte.String(nil)
-	if !in.ReadASN1(&seq, asn1.SEQUENCE) || !seq.SkipASN1(asn1.SEQUENCE) {
-		return a, false
-	}
-	return pkix.ReadAlgorithm(&seq)
 }
 
 // peerError takes an error message: it ends the requester's transaction and is
@@ -142,7 +128,6 @@ func (x *exchange) peerError(b *cmp.ErrorMsg) error {
 			}
 		}
 		next.endWaiting(Aborted)
-		next.Expires = time.Time{}
 		x.out.Transaction = next
 	}
 	x.audit("peer-error", func(a *AuditEntry) {

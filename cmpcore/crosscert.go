@@ -34,8 +34,8 @@ func (x *exchange) checkCrossRequest(it *certItem) error {
 	case t.Validity == nil || t.Validity.NotBefore.IsZero() || t.Validity.NotAfter.IsZero():
 		return refuse(cmp.BadCertTemplate, "the template of a ccr must have both ends of the validity")
 	}
-	e := findExtension(t.Extensions, pkix.OIDBasicConstraints)
-	if e == nil {
+	e, ok := pkix.FindExtension(t.Extensions, pkix.OIDBasicConstraints)
+	if !ok {
 		return refuse(cmp.BadCertTemplate, "the template of a ccr must have basicConstraints")
 	}
 	if bc, ok := pkix.ParseBasicConstraints(e.Value); !ok || !bc.CA {

@@ -9,7 +9,6 @@ import (
 	"math/big"
 	"slices"
 	"strings"
-	"time"
 
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
@@ -39,14 +38,7 @@ type certItem struct {
 
 // enrol answers ir, cr, kur, p10cr and ccr.
 func (x *exchange) enrol() error {
-	if x.released() {
-		x.auditDecision()
-		return x.decided(x.msg)
-	}
-	if x.tx != nil {
-		return refuse(cmp.TransactionIDInUse, "this transactionID has been used already")
-	}
-	if err := x.checkFirstNonce(); err != nil {
+	if err := x.checkFirst(); err != nil {
 		return err
 	}
 	if err := checkGeneralInfo(&x.msg.Header); err != nil {
@@ -437,13 +429,13 @@ func (x *exchange) inherit(rule *Rule, it *certItem, old *Certificate) error {
 		return refuse(cmp.BadCertTemplate, "an update must keep the subject")
 	}
 	oldSAN := ownSAN(cert)
-	san := findExtension(it.ask.Extensions, pkix.OIDSubjectAltName)
+	san, asked := pkix.FindExtension(it.ask.Extensions, pkix.OIDSubjectAltName)
 	switch {
-	case san == nil && oldSAN != nil:
+	case !asked && oldSAN != nil:
 		it.ask.Extensions = append(slices.Clone(it.ask.Extensions), pkix.Extension{
 			ID: pkix.OIDSubjectAltName, Value: oldSAN, Critical: it.ask.Subject.IsEmpty(),
 		})
-	case san != nil && !rule.ChangeNames && !bytes.Equal(san.Value, oldSAN):
+	case asked && !rule.ChangeNames && !bytes.Equal(san.Value, oldSAN):
 		return refuse(cmp.BadCertTemplate, "an update must keep the subjectAltName")
 	}
 	return nil
@@ -570,11 +562,9 @@ func (x *exchange) answerItems(rule *Rule, orig *cmp.PKIMessage, items []certIte
 		x.out.Disposition = Refused
 		x.out.Reason = clip(strings.Join(reasons, "; "))
 		t.endWaiting(Aborted)
-		t.Expires = time.Time{}
 	case implicit:
 		x.out.Disposition = Answered
 		t.endWaiting(Finished)
-		t.Expires = time.Time{}
 		o.info = []cmp.InfoTypeAndValue{cmp.NewImplicitConfirm()}
 	default:
 		x.out.Disposition = Answered

@@ -83,10 +83,12 @@ func (x *exchange) run() error {
 	if x.heldMessage() && !x.released() {
 		return errHeld
 	}
-	if !x.released() {
-		if err := x.checkMessageTime(); err != nil {
-			return err
-		}
+	if x.released() {
+		x.auditDecision()
+		return x.decided(x.msg)
+	}
+	if err := x.checkMessageTime(); err != nil {
+		return err
 	}
 	if x.msg.BodyType() == cmp.TypeNested {
 		return x.nested()

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"time"
 
 	"cmp-batch/cmpcore/cmp"
 )
@@ -25,7 +24,6 @@ func (e *Engine) Expire(ctx context.Context, t *Transaction, v View) (*Outcome, 
 	now := e.cfg.Clock()
 	out := &Outcome{Disposition: Silent}
 	next := *t
-	next.Expires = time.Time{}
 	next.endWaiting(Aborted)
 	out.Transaction = &next
 	entry := AuditEntry{Time: now, Event: "expired", Requester: t.Requester, Transaction: hex.EncodeToString(t.TransactionID)}

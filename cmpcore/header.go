@@ -97,6 +97,14 @@ func checkOneOriginal(h *cmp.PKIHeader) error {
 	return nil
 }
 
+// checkFirst: what begins a transaction must not meet one.
+func (x *exchange) checkFirst() error {
+	if x.tx != nil {
+		return refuse(cmp.TransactionIDInUse, "this transactionID has been used already")
+	}
+	return x.checkFirstNonce()
+}
+
 // checkFirstNonce: a first message answers nothing, but for the genp that gave a
 // KEM ciphertext.
 func (x *exchange) checkFirstNonce() error {

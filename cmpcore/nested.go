@@ -93,10 +93,7 @@ func (x *exchange) addedProtection(rule *Rule, r *Request) error {
 // batch answers several messages. What one of them makes true is true for those
 // behind it.
 func (x *exchange) batch(rule *Rule, list []*Request) error {
-	if x.tx != nil {
-		return refuse(cmp.TransactionIDInUse, "this transactionID has been used already")
-	}
-	if err := x.checkFirstNonce(); err != nil {
+	if err := x.checkFirst(); err != nil {
 		return err
 	}
 	id := x.msg.Header.TransactionID

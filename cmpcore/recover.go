@@ -8,7 +8,6 @@ import (
 	"math/big"
 	"slices"
 	"strings"
-	"time"
 
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
@@ -31,14 +30,7 @@ const (
 
 // recover answers krr (RFC 9810 section 5.3.7).
 func (x *exchange) recover() error {
-	if x.released() {
-		x.auditDecision()
-		return x.decided(x.msg)
-	}
-	if x.tx != nil {
-		return refuse(cmp.TransactionIDInUse, "this transactionID has been used already")
-	}
-	if err := x.checkFirstNonce(); err != nil {
+	if err := x.checkFirst(); err != nil {
 		return err
 	}
 	if err := checkGeneralInfo(&x.msg.Header); err != nil {
@@ -72,7 +64,6 @@ func (x *exchange) recoverUnder(rule *Rule, orig *cmp.PKIMessage, b *cmp.CertReq
 	}
 	t := x.newTransaction(orig)
 	t.endWaiting(Finished)
-	t.Expires = time.Time{}
 	t.Items = nil
 	x.out.Transaction = t
 	x.out.Disposition = Answered

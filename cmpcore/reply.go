@@ -3,6 +3,7 @@ package cmpcore
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"cmp-batch/cmpcore/cmp"
 	"cmp-batch/cmpcore/pkix"
@@ -115,9 +116,11 @@ func (x *exchange) newTransaction(orig *cmp.PKIMessage) *Transaction {
 	}
 }
 
-// endWaiting clears what only a waiting transaction has.
+// endWaiting clears what only a waiting transaction has. Nothing expires then,
+// unless the caller says what the next state waits for.
 func (t *Transaction) endWaiting(s TransactionState) {
 	t.State = s
+	t.Expires = time.Time{}
 	t.Held = false
 	t.Frozen = false
 	t.Summary = ""

@@ -25,14 +25,7 @@ func ValidReason(r int) bool { return r >= 0 && r <= 10 && r != 7 }
 
 // revoke answers rr (RFC 9810 section 5.3.9).
 func (x *exchange) revoke() error {
-	if x.released() {
-		x.auditDecision()
-		return x.decided(x.msg)
-	}
-	if x.tx != nil {
-		return refuse(cmp.TransactionIDInUse, "this transactionID has been used already")
-	}
-	if err := x.checkFirstNonce(); err != nil {
+	if err := x.checkFirst(); err != nil {
 		return err
 	}
 	rule, err := x.rule(cmp.TypeRR)
@@ -96,7 +89,6 @@ func (x *exchange) revokeUnder(rule *Rule, orig *cmp.PKIMessage, b *cmp.RevReqCo
 	x.dropRelianceOnChanged()
 	t := x.newTransaction(orig)
 	t.endWaiting(Finished)
-	t.Expires = time.Time{}
 	t.Items = nil
 	x.out.Transaction = t
 	x.out.Disposition = Answered

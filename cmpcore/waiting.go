@@ -145,7 +145,6 @@ func (x *exchange) finalFailure(orig *cmp.PKIMessage, err error) error {
 	x.out = &Outcome{Disposition: Refused, Reason: f.Error(), Audit: x.out.Audit}
 	t := x.newTransaction(orig)
 	t.endWaiting(Aborted)
-	t.Expires = time.Time{}
 	x.out.Transaction = t
 	x.audit("refused", func(a *AuditEntry) { a.Rule = f.rule; a.Detail = clip(f.Error()) })
 	return x.reply(&cmp.ErrorMsg{Status: f.statusInfo()}, x.finalOptions(orig, t))

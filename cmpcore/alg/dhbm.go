@@ -70,10 +70,7 @@ type DHBMOptions struct {
 
 // NewDHBM makes the parameters for the messages that we protect.
 func NewDHBM(o DHBMOptions) (*DHBM, error) {
-	m, err := newMAC("pbm", o.OWF, o.HMAC) // the same choice of hashes and MACs
-	if err == nil && o.KMAC != 0 {
-		err = m.useKMAC(o.KMAC)
-	}
+	m, err := newMAC("pbm", o.OWF, o.HMAC, o.KMAC, 0) // the same choice of hashes and MACs
 	if err != nil {
 		return nil, fmt.Errorf("dhbm: %w", err)
 	}

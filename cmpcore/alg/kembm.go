@@ -90,10 +90,7 @@ func NewKEMBM(o KEMBMOptions) (*KEMBM, error) {
 	if o.KDF.IsZero() {
 		o.KDF = HKDFAlgorithm()
 	}
-	m, err := newMAC("pbmac1", 0, o.HMAC) // the same choice of MACs
-	if err == nil && o.KMAC != 0 {
-		err = m.useKMAC(o.KMAC)
-	}
+	m, err := newMAC("pbmac1", 0, o.HMAC, o.KMAC, 0) // the same choice of MACs
 	if err != nil {
 		return nil, fmt.Errorf("kembm: %w", err)
 	}

@@ -24,27 +24,16 @@ type PBMOptions struct {
 // NewPBM makes the parameters of a password-based MAC (RFC 9810 section
 // 5.1.3.1) with a fresh salt. They must meet the default [MACPolicy].
 func NewPBM(rand io.Reader, o PBMOptions) (*MAC, error) {
-	m, err := newMAC("pbm", o.OWF, o.HMAC)
+	m, err := newMAC("pbm", o.OWF, o.HMAC, o.KMAC, o.Iterations)
 	if err != nil {
 		return nil, err
 	}
-	if o.KMAC != 0 {
-		if err := m.useKMAC(o.KMAC); err != nil {
-			return nil, err
-		}
-	}
 	m.hashAlg = pkix.AlgorithmIdentifier{OID: m.hash.oid}
-	m.iterations = o.Iterations
-	if m.iterations == 0 {
-		m.iterations = 10_000
-	}
-	if o.SaltSize == 0 {
-		o.SaltSize = defaultSalt
-	}
 	return m.made(rand, o.SaltSize)
 }
 
-func newMAC(kind string, hash, mac crypto.Hash) (*MAC, error) {
+// newMAC begins a MAC of ours; zero stands for the default.
+func newMAC(kind string, hash, mac crypto.Hash, kmac, iterations int) (*MAC, error) {
 	if hash == 0 {
 		hash = crypto.SHA256
 	}
@@ -55,11 +44,17 @@ func newMAC(kind string, hash, mac crypto.Hash) (*MAC, error) {
 	if d == nil || k == nil {
 		return nil, fmt.Errorf("%s with %v and HMAC with %v: %w", kind, hash, mac, ErrUnsupported)
 	}
-	m := &MAC{hash: d, mac: keyedMACByOID[k.hmac[0]], macAlg: hmacAlgorithm(k)}
+	if iterations == 0 {
+		iterations = 10_000
+	}
+	m := &MAC{hash: d, mac: keyedMACByOID[k.hmac[0]], macAlg: hmacAlgorithm(k), iterations: iterations}
 	for _, r := range macKinds {
 		if r.name == kind {
 			m.kind = r
 		}
+	}
+	if kmac != 0 {
+		return m, m.useKMAC(kmac)
 	}
 	return m, nil
 }
@@ -77,6 +72,9 @@ func (m *MAC) useKMAC(bits int) error {
 
 // made completes a MAC of ours and holds it to what we would accept.
 func (m *MAC) made(rand io.Reader, salt int) (*MAC, error) {
+	if salt == 0 {
+		salt = defaultSalt
+	}
 	if salt < DefaultMinSalt || salt > DefaultMaxSalt {
 		return nil, fmt.Errorf("%s with %d octets of salt, not %d to %d: %w", m.kind.name, salt, DefaultMinSalt, DefaultMaxSalt, ErrForbidden)
 	}

@@ -27,26 +27,14 @@ type PBMAC1Options struct {
 // salt and, as RFC 9579 wants it, the key's length. They must meet the default
 // [MACPolicy].
 func NewPBMAC1(rand io.Reader, o PBMAC1Options) (*MAC, error) {
-	m, err := newMAC("pbmac1", o.PRF, o.HMAC)
+	m, err := newMAC("pbmac1", o.PRF, o.HMAC, o.KMAC, o.Iterations)
 	if err != nil {
 		return nil, err
-	}
-	if o.KMAC != 0 {
-		if err := m.useKMAC(o.KMAC); err != nil {
-			return nil, err
-		}
 	}
 	if m.hash.hash != crypto.SHA1 { // the default is not written
 		m.hashAlg = hmacAlgorithm(m.hash)
 	}
 	m.keyLen, m.hasKeyLen = m.mac.keySize, true
-	m.iterations = o.Iterations
-	if m.iterations == 0 {
-		m.iterations = 10_000
-	}
-	if o.SaltSize == 0 {
-		o.SaltSize = defaultSalt
-	}
 	return m.made(rand, o.SaltSize)
 }
 

@@ -7,9 +7,6 @@ import (
 
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/pkix"
-
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // SignedBy checks the signature of a certificate under the key of another, with
@@ -29,7 +26,7 @@ func IsIssuer(c, issuer *x509.Certificate, policy *alg.SignaturePolicy) bool {
 }
 
 func verify(der, tbs, sig []byte, issuer *x509.Certificate, policy *alg.SignaturePolicy) error {
-	a, ok := signatureAlgorithm(der)
+	a, ok := pkix.SignatureAlgorithm(der)
 	if !ok {
 		return errors.New("signature algorithm is malformed")
 	}
@@ -38,15 +35,4 @@ func verify(der, tbs, sig []byte, issuer *x509.Certificate, policy *alg.Signatur
 		return err
 	}
 	return alg.Verify(a, pub, tbs, sig, policy)
-}
-
-// signatureAlgorithm is that of a certificate or CRL (RFC 5280 sections 4.1.1.2
-// and 5.1.1.2).
-func signatureAlgorithm(der []byte) (a pkix.AlgorithmIdentifier, ok bool) {
-	s := cryptobyte.String(der)
-	var seq cryptobyte.String
-	if !s.ReadASN1(&seq, asn1.SEQUENCE) || !seq.SkipASN1(asn1.SEQUENCE) {
-		return a, false
-	}
-	return pkix.ReadAlgorithm(&seq)
 }

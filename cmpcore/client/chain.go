@@ -4,11 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 
-	"cmp-batch/cmpcore/alg"
-	"cmp-batch/cmpcore/pkix"
-
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
+	"cmp-batch/cmpcore/certpath"
 )
 
 // maxPath bounds a chain; real ones have three or four certificates.
@@ -38,7 +34,7 @@ func (p certPool) path(der []byte) (chain [][]byte, complete bool) {
 		return nil, false
 	}
 	for range maxPath {
-		if bytes.Equal(c.RawSubject, c.RawIssuer) && signedBy(c, c) {
+		if bytes.Equal(c.RawSubject, c.RawIssuer) && certpath.SignedBy(c, c, nil) == nil {
 			return chain, true
 		}
 		up := p.issuer(c)
@@ -63,29 +59,9 @@ func (p certPool) issuer(c *x509.Certificate) *x509.Certificate {
 		if tries++; tries > maxTries {
 			return nil
 		}
-		if signedBy(c, up) {
+		if certpath.SignedBy(c, up, nil) == nil {
 			return up
 		}
 	}
 	return nil
-}
-
-// signedBy checks one signature, with every algorithm of package alg.
-func signedBy(c, issuer *x509.Certificate) bool {
-	a, ok := signatureAlgorithm(c.Raw)
-	if !ok {
-		return false
-	}
-	pub, err := alg.ParsePublicKey(issuer.RawSubjectPublicKeyInfo)
-	return err == nil && alg.Verify(a, pub, c.RawTBSCertificate, c.Signature, nil) == nil
-}
-
-// signatureAlgorithm is that of a certificate (RFC 5280 section 4.1.1.2).
-func signatureAlgorithm(der []byte) (a pkix.AlgorithmIdentifier, ok bool) {
-	s := cryptobyte.String(der)
-	var cert cryptobyte.String
-	if !s.ReadASN1(&cert, asn1.SEQUENCE) || !cert.SkipASN1(asn1.SEQUENCE) {
-		return a, false
-	}
-	return pkix.ReadAlgorithm(&cert)
 }

@@ -82,7 +82,7 @@ func (s *Session) sendConfirm(c *Credentials, r *Result) error {
 // certHash names the hash where the certificate's signature names none. What
 // cannot even be read is hashed all the same, so that it can be turned down.
 func certHash(der []byte) ([]byte, pkix.AlgorithmIdentifier) {
-	a, _ := signatureAlgorithm(der)
+	a, _ := pkix.SignatureAlgorithm(der)
 	if sum, hashAlg, err := alg.NewCertHash(a, der); err == nil {
 		return sum, hashAlg
 	}
