@@ -104,7 +104,7 @@ func contentInfo(t testing.TB, typ string, der []byte) []byte {
 func (r *reply) opensslOpens() crypto.PrivateKey {
 	r.Helper()
 	if _, err := exec.LookPath("openssl"); err != nil {
-		r.Skip("openssl is not installed")
+		r.Fatal("openssl is not installed; scripts/install-peers.sh installs it")
 	}
 	dir := r.TempDir()
 	write := func(name string, data []byte) {

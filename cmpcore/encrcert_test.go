@@ -122,7 +122,7 @@ func TestOneCertificateOfTwoIsEncrypted(t *testing.T) {
 
 func TestEncryptedCertificateAsOpenSSLOpensIt(t *testing.T) {
 	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed")
+		t.Fatal("openssl is not installed; scripts/install-peers.sh installs it")
 	}
 	for keyType, use := range map[string]int{"rsa-2048": crmf.KeyEncipherment, "ecdsa-p384": crmf.KeyAgreement} {
 		b := newBed(t, withDecryptionKeys)

@@ -17,7 +17,7 @@ type openssl struct {
 func newOpenSSL(t *testing.T) openssl {
 	t.Helper()
 	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed")
+		t.Fatal("openssl is not installed; scripts/install-peers.sh installs it")
 	}
 	return openssl{t, t.TempDir()}
 }

@@ -32,7 +32,7 @@ type peer struct {
 func newPeer(t *testing.T) peer {
 	t.Helper()
 	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed")
+		t.Fatal("openssl is not installed; scripts/install-peers.sh installs it")
 	}
 	p := peer{t, t.TempDir()}
 	p.write("new.key", keyPEM(t, signer(t, "ecdsa-p256")))
