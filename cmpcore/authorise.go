@@ -37,6 +37,9 @@ func (x *exchange) matches(i int) bool {
 	if w.Subject != nil && !w.Subject(pkix.Name(cert.RawSubject)) {
 		return false
 	}
+	if w.CMCRA && !hasPurpose(cert, pkix.OIDCMCRA) {
+		return false
+	}
 	if w.IssuedHere && x.who.issued != nil {
 		return true
 	}

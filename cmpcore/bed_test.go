@@ -220,7 +220,7 @@ func newBed(t testing.TB, options ...option) *bed {
 	both := []string{"default", "strict"}
 	b.cfg.Rules = []cmpcore.Rule{
 		{Name: "devices", Secret: secretPrefix("dev-"), May: all, Profiles: both},
-		{Name: "ra", Secret: secretPrefix("ra-"), May: all, Profiles: both, RAVerified: true, RevokeAny: true},
+		{Name: "ra", Secret: secretPrefix("ra-"), May: all, Profiles: both, RAVerified: true, UpdateAny: true, RevokeAny: true},
 		{Name: "slow", Secret: secretPrefix("slow-"), May: all, Profiles: both, Approval: true},
 		{Name: "curious", Secret: secretPrefix("ask-"), May: []cmp.BodyType{cmp.TypeGenM}},
 		{Name: "holders", Certificate: &cmpcore.CertificateWho{IssuedHere: true},

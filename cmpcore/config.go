@@ -168,6 +168,7 @@ type Rule struct {
 	RAVerified  bool
 	SameKey     bool // kur may keep the key
 	ChangeNames bool // kur may change subject and subjectAltName
+	UpdateAny   bool // kur for any certificate of this CA
 	RevokeAny   bool // rr for any certificate of this CA
 }
 
@@ -179,6 +180,10 @@ type CertificateWho struct {
 	Anchors []*x509.Certificate
 	// Subject, where set, must accept the signer's subject.
 	Subject func(subject pkix.Name) bool
+	// CMCRA passes over signers whose certificate lacks the extended key usage
+	// id-kp-cmcRA, by which its CA says that they are a registration authority
+	// (RFC 9810 section 4.5).
+	CMCRA bool
 }
 
 // Tolerances names the deviations that a Policy may tolerate on read, with the

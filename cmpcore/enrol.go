@@ -41,12 +41,6 @@ func (x *exchange) enrol() error {
 	if err := x.checkFirst(); err != nil {
 		return err
 	}
-	if err := checkGeneralInfo(&x.msg.Header); err != nil {
-		return err
-	}
-	if err := checkOneOriginal(&x.msg.Header); err != nil {
-		return err
-	}
 	if b, ok := x.msg.Body.(*cmp.CertReqMessages); ok && b.Kind == cmp.TypeCCR {
 		if err := x.checkCrossMessage(b); err != nil {
 			return err
@@ -403,7 +397,7 @@ func (x *exchange) oldCertificate(rule *Rule, it *certItem) (*Certificate, error
 		return nil, refuse(cmp.BadCertID, "the certificate to update is not known: neither oldCertID nor the signer names it")
 	}
 	own := signer != nil && bytes.Equal(signer.Serial, old.Serial)
-	if !own && !rule.RAVerified && old.Requester != x.who.identity {
+	if !own && !rule.UpdateAny && old.Requester != x.who.identity {
 		return nil, refuse(cmp.BadCertID, "oldCertID is not the certificate that signs")
 	}
 	if old.Status == Revoked || old.Status == RejectedByHolder {

@@ -11,13 +11,7 @@ import (
 // general answers genm (RFC 9810 section 5.3.19): one answer for each
 // question in order, and at the end the types that are not known here.
 func (x *exchange) general(b *cmp.GenMsg) error {
-	if err := x.checkFirstNonce(); err != nil {
-		return err
-	}
-	if x.tx != nil {
-		return refuse(cmp.TransactionIDInUse, "this transactionID has been used already")
-	}
-	if err := checkGeneralInfo(&x.msg.Header); err != nil {
+	if err := x.checkFirst(); err != nil {
 		return err
 	}
 	rule, err := x.rule(cmp.TypeGenM)

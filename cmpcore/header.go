@@ -97,12 +97,23 @@ func checkOneOriginal(h *cmp.PKIHeader) error {
 	return nil
 }
 
-// checkFirst: what begins a transaction must not meet one.
+// checkFirst is what every message that begins a transaction is held against,
+// whatever its body, and in this order: it must not meet a transaction, and what
+// is in generalInfo must be readable.
 func (x *exchange) checkFirst() error {
 	if x.tx != nil {
 		return refuse(cmp.TransactionIDInUse, "this transactionID has been used already")
 	}
-	return x.checkFirstNonce()
+	if err := x.checkFirstNonce(); err != nil {
+		return err
+	}
+	if err := checkGeneralInfo(&x.msg.Header); err != nil {
+		return err
+	}
+	if x.msg.BodyType() == cmp.TypeNested {
+		return nil
+	}
+	return checkOneOriginal(&x.msg.Header)
 }
 
 // checkFirstNonce: a first message answers nothing, but for the genp that gave a

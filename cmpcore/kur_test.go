@@ -113,6 +113,24 @@ func TestWhichCertificateAnUpdateIsOf(t *testing.T) {
 	ask(enroller, "CN=device 2", oldCert(t, ca, other.holder.cert.SerialNumber)).judge(0)
 	ask(b.device("dev-3"), "CN=device 2", oldCert(t, ca, other.holder.cert.SerialNumber)).judge(cmp.BadCertID)
 
+	// To vouch for possession is not to update what is of others.
+	c, err := x509.ParseCertificate(other.holder.cert.Raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withRule("ra", func(r *cmpcore.Rule) { r.UpdateAny = false })(b)
+	b.rebuild()
+	ask(ra, "CN=device 2", oldCert(t, ca, c.SerialNumber)).judge(cmp.BadCertID)
+	k := b.talk(ra)
+	mine2 := k.say(k.one(cmp.TypeIR, "CN=device 3", "p256 c"), implicit).cert(0)
+	ask(ra, "CN=device 3", oldCert(t, ca, mine2.SerialNumber)).judge(0) // its own request
+	withRule("ra", func(r *cmpcore.Rule) { r.UpdateAny, r.RAVerified = true, false })(b)
+	b.rebuild()
+	ask(ra, "CN=device 2", oldCert(t, ca, c.SerialNumber)).judge(0)
+	k = b.talk(ra)
+	k.say(k.request(cmp.TypeKUR, want{subject: "CN=device 2", key: "p256 new", controls: oldCert(t, ca, c.SerialNumber),
+		popo: func(r *crmf.CertReqMsg) { r.POPO = crmf.RAVerified{} }})).judge(cmp.BadPOP)
+
 	b.revokeByHand(other.holder.cert, 1)
 	ask(ra, "CN=device 2", oldCert(t, ca, other.holder.cert.SerialNumber)).judge(cmp.CertRevoked)
 	ask(other, "CN=device 2", nil).refused(cmp.CertRevoked)

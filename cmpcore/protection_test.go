@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	stdasn1 "encoding/asn1"
 	"errors"
 	"io"
 	"math/big"
@@ -17,6 +18,8 @@ import (
 	"cmp-batch/cmpcore"
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/crmf"
+	"cmp-batch/cmpcore/issuance"
 	"cmp-batch/cmpcore/pkix"
 )
 
@@ -489,6 +492,45 @@ func TestARuleMayNarrowTheSignersSubject(t *testing.T) {
 	p := b.signer(certify(b, b.partner, "another device", key(b, "p256 x"), nil))
 	k := b.talk(p)
 	k.say(k.one(cmp.TypeCR, "CN=a", "p256 a")).refused(cmp.NotAuthorized)
+}
+
+// A rule may ask for the word of the CA that its holders are authorities (RFC
+// 9810 section 4.5).
+func TestARegistrationAuthorityIsKnownByItsPurpose(t *testing.T) {
+	oid := func(arc int) stdasn1.ObjectIdentifier { return stdasn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, arc} }
+	for name, c := range map[string]struct {
+		change func(*x509.Certificate)
+		good   bool
+	}{
+		"cmcRA":           {func(c *x509.Certificate) { c.UnknownExtKeyUsage = []stdasn1.ObjectIdentifier{oid(28)} }, true},
+		"cmcRA of many":   {func(c *x509.Certificate) { c.UnknownExtKeyUsage = []stdasn1.ObjectIdentifier{oid(27), oid(28)} }, true},
+		"no purpose":      {nil, false},
+		"cmcCA":           {func(c *x509.Certificate) { c.UnknownExtKeyUsage = []stdasn1.ObjectIdentifier{oid(27)} }, false},
+		"any purpose":     {func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageAny} }, false},
+		"another purpose": {func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, withRule("partners", func(r *cmpcore.Rule) { r.Certificate.CMCRA, r.RAVerified = true, true }))
+			k := b.talk(b.signer(certify(b, b.partner, "RA", key(b, "p256 x"), c.change)))
+			r := k.say(k.request(cmp.TypeCR, want{subject: "CN=a", key: "p256 a", popo: func(r *crmf.CertReqMsg) { r.POPO = crmf.RAVerified{} }}))
+			if c.good {
+				r.cert(0)
+			} else {
+				r.refused(cmp.NotAuthorized)
+			}
+		})
+	}
+	t.Run("one of this CA", func(t *testing.T) {
+		b := newBed(t, withRule("holders", func(r *cmpcore.Rule) { r.Certificate.CMCRA = true }))
+		b.cfg.Profiles["default"] = profile(t, "default", func(c *issuance.ProfileConfig) { c.ExtKeyUsage.Allowed = []string{"cmcRA"} })
+		b.rebuild()
+		plain := b.talk(b.enrolled("CN=device 1", "p256 a"))
+		plain.say(plain.one(cmp.TypeKUR, "CN=device 1", "p256 b")).refused(cmp.NotAuthorized)
+		ra := b.talk(b.enrolled("CN=RA 1", "p256 c", func(t *crmf.CertTemplate) {
+			t.Extensions = append(t.Extensions, pkix.ExtKeyUsageExtension([]pkix.OID{pkix.OIDCMCRA}))
+		}))
+		ra.say(ra.one(cmp.TypeKUR, "CN=RA 1", "p256 d")).cert(0)
+	})
 }
 
 // Path building looks at eight certificates of a stranger, and not at keys that

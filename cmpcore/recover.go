@@ -33,9 +33,6 @@ func (x *exchange) recover() error {
 	if err := x.checkFirst(); err != nil {
 		return err
 	}
-	if err := checkGeneralInfo(&x.msg.Header); err != nil {
-		return err
-	}
 	rule, err := x.rule(cmp.TypeKRR)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/pkix"
 )
 
 // bodies are the messages that a rule may be about, in the order of people.
@@ -34,9 +35,13 @@ func (r *reader) rules(w *written, dir string) []Rule {
 	}
 	var profiles []string
 	ca := map[string]bool{}
+	r.cmcRAIsGiven = true
 	for name, p := range w.Profiles {
 		profiles = append(profiles, name)
 		ca[name] = p.BasicConstraints.CA
+		if chooses(p.ExtKeyUsage.Allowed, pkix.OIDCMCRA) {
+			r.cmcRAIsGiven = false
+		}
 	}
 	slices.Sort(profiles)
 	seen := map[string]int{}
@@ -53,6 +58,14 @@ func (r *reader) rules(w *written, dir string) []Rule {
 		}
 	}
 	return rules
+}
+
+// chooses tells whether requests may choose a purpose.
+func chooses(allowed []string, purpose pkix.OID) bool {
+	return slices.ContainsFunc(allowed, func(s string) bool {
+		o, ok := pkix.ExtKeyUsageByName(s)
+		return ok && o == purpose || s == purpose.String()
+	})
 }
 
 // uniqueName checks the name of an element of a list.
@@ -73,7 +86,7 @@ func (r *reader) uniqueName(at, name string, seen map[string]int, i int) {
 func (r *reader) rule(at string, w *writtenRule, profiles []string, caProfiles map[string]bool, dir string) Rule {
 	out := Rule{
 		Name: w.Name, Profiles: w.Profile, KeyTypes: w.KeyTypes, Own: w.Own, RAVerified: w.RAVerified,
-		CentralKeys: w.CentralKeys, SameKey: w.Update.SameKey, ChangeNames: w.Update.ChangeNames, RevokeAny: w.Revoke.Any,
+		CentralKeys: w.CentralKeys, SameKey: w.Update.SameKey, ChangeNames: w.Update.ChangeNames, UpdateAny: w.Update.Any, RevokeAny: w.Revoke.Any,
 		Subjects: r.subjects(child(at, "subjects"), w.Subjects),
 	}
 	if modes := []string{"none", "allowed", "required"}; r.word(child(at, "archive"), w.Archive, modes...) >= 0 {
@@ -152,7 +165,7 @@ func (r *reader) holder(at string, w *writtenHolder, dir string) *Holder {
 	if w == nil {
 		return nil
 	}
-	h := &Holder{Subjects: r.subjects(child(at, "subject"), w.Subject)}
+	h := &Holder{Subjects: r.subjects(child(at, "subject"), w.Subject), CMCRA: w.CMCRA}
 	issuedBy := child(at, "issued_by")
 	if len(w.IssuedBy) == 0 {
 		r.missing(issuedBy, "issued_by: self, or a PEM file with certificates")
@@ -270,6 +283,9 @@ func (r *reader) uselessKeys(at string, out *Rule) {
 	if out.Own && out.RevokeAny {
 		r.fault(child(at, "revoke.any"), "own allows the own certificate only; remove one of both")
 	}
+	if out.Own && out.UpdateAny {
+		r.fault(child(at, "update.any"), "own allows the own certificate only; remove one of both")
+	}
 	if out.Own && out.ChangeNames {
 		r.fault(child(at, "update.change_names"), "own allows the own names only; remove one of both")
 	}
@@ -285,12 +301,15 @@ func (r *reader) uselessKeys(at string, out *Rule) {
 	if out.may(cmp.TypeNested) && out.Certificate == nil && len(out.Secret) > 0 {
 		r.fault(child(at, "may"), "nested messages must be signed; remove nested, or name the registration authority by who.certificate")
 	}
-	if h := out.Certificate; h != nil && h.IssuedHere && len(h.Subjects) == 0 {
+	if h := out.Certificate; h != nil && h.IssuedHere && len(h.Subjects) == 0 && !(h.CMCRA && r.cmcRAIsGiven) {
 		const everybody = "every holder of a certificate of this CA would be %s; say who is, by who.certificate.subject"
 		if out.RAVerified {
 			r.fault(child(at, "ra_verified"), everybody, "a registration authority")
 		} else if out.may(cmp.TypeNested) {
 			r.fault(child(at, "may"), everybody, "a registration authority that may bring nested messages")
+		}
+		if out.UpdateAny {
+			r.fault(child(at, "update.any"), everybody, "free to update any other")
 		}
 		if out.RevokeAny {
 			r.fault(child(at, "revoke.any"), everybody, "free to revoke any other")

@@ -70,6 +70,8 @@ type reader struct {
 	faults Faults
 	at     map[string]places
 	broken map[string]bool // paths whose value could not even be read
+
+	cmcRAIsGiven bool // no profile lets requesters choose the purpose cmcRA
 }
 
 func (r *reader) faultAt(p place, path, format string, args ...any) {

@@ -42,6 +42,17 @@ func TestShortestConfiguration(t *testing.T) {
 	}
 }
 
+func TestAnAuthorityByItsPurposeNeedsNoSubject(t *testing.T) {
+	c, err := Parse([]byte(strings.Replace(edit(whoLine, "    who: {certificate: {issued_by: self, cmc_ra: true}}\n    ra_verified: true\n    update: {any: true}"),
+		mayLine, "    may: [ir, kur]", 1)), "/d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := c.Rules[0]; !r.Certificate.CMCRA || !r.UpdateAny || !r.RAVerified || r.RevokeAny {
+		t.Errorf("%+v", r)
+	}
+}
+
 // edit replaces one line of valid, or appends where line is empty.
 func edit(line, by string) string {
 	if line == "" {
@@ -162,6 +173,9 @@ func TestFaults(t *testing.T) {
 		{"an archive that nothing opens", edit(proLine, proLine+"\n    archive: allowed"), `cmp-batch.yaml:14:14: rules[0].archive: keys come encrypted, and are kept so; write ca.encryption, whose certificate is what they are encrypted to`},
 		{"recovery from nowhere", edit(mayLine, "    may: [ir, krr]"), `cmp-batch.yaml:12:10: rules[0].may: krr brings archived keys, and nothing opens the archive; write ca.encryption`},
 		{"archive of questions", strings.Replace(edit(mayLine, "    may: [genm]\n    archive: none"), proLine+"\n", "", 1), `cmp-batch.yaml:13:14: rules[0].archive: it is about ir, cr and kur, and none is in may; remove the key`},
+		{"everybody updates", strings.Replace(edit(whoLine, "    who: {certificate: {issued_by: self}}\n    update: {any: true}"), mayLine, "    may: [kur]", 1), `cmp-batch.yaml:12:19: rules[0].update.any: every holder of a certificate of this CA would be free to update any other; say who is, by who.certificate.subject`},
+		{"own and others", strings.Replace(edit(whoLine, "    who: {certificate: {issued_by: ra.pem}}\n    own: true\n    update: {any: true}"), mayLine, "    may: [kur]", 1), `cmp-batch.yaml:13:19: rules[0].update.any: own allows the own certificate only; remove one of both`},
+		{"everybody an RA by choice", strings.Replace(edit(whoLine, "    who: {certificate: {issued_by: self, cmc_ra: true}}\n    ra_verified: true"), "    keys: [ecdsa-p256]", "    keys: [ecdsa-p256]\n    ext_key_usage: {allowed: [clientAuth, cmcRA]}", 1), `cmp-batch.yaml:13:18: rules[0].ra_verified: every holder of a certificate of this CA would be a registration authority; say who is, by who.certificate.subject`},
 		{"own and RA", edit(whoLine, "    who: {certificate: {issued_by: ra.pem}}\n    own: true\n    ra_verified: true"), `cmp-batch.yaml:13:18: rules[0].ra_verified: own allows the own names only, which no registration authority asks for; remove one of both`},
 		{"everybody revokes", edit(mayLine, "    may: [ir, rr]\n    revoke: {any: true}") + "  - name: x\n    who: {certificate: {issued_by: [self, x.pem]}}\n    may: [rr]\n    revoke: {any: true}\n", `cmp-batch.yaml:18:19: rules[1].revoke.any: every holder of a certificate of this CA would be free to revoke any other; say who is, by who.certificate.subject`},
 		{"approval of questions", strings.Replace(edit(mayLine, "    may: [genm]\n    approval: required"), proLine+"\n", "", 1), `cmp-batch.yaml:13:15: rules[0].approval: only requests for certificates can wait; none of may is one`},

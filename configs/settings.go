@@ -104,6 +104,7 @@ type Rule struct {
 	RAVerified  bool
 	SameKey     bool // kur may keep the key
 	ChangeNames bool // kur may change the names
+	UpdateAny   bool // kur for any certificate
 	RevokeAny   bool // rr for any certificate
 }
 
@@ -123,6 +124,7 @@ type Holder struct {
 	IssuedHere bool      // of this CA's
 	Files      []string  // PEM: CA certificates, or the very certificates of signers
 	Subjects   []Subject // of the signer; one must match; empty: any
+	CMCRA      bool      // the signer's certificate must have the purpose cmcRA
 }
 
 // Policy is how a channel speaks the protocol.

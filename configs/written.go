@@ -237,7 +237,8 @@ type writtenRule struct {
 	Approval string `yaml:"approval"`
 	// The requester is a registration authority: it may vouch that the holder
 	// has the private key (raVerified), for names that are not its own. With
-	// nested in may, it may do so for the messages inside, too.
+	// nested in may, it may do so for the messages inside, too. It updates and
+	// revokes what it asked for itself; update.any and revoke.any are for others.
 	RAVerified bool `yaml:"ra_verified"`
 	// What an update (kur) may change.
 	Update writtenUpdate `yaml:"update"`
@@ -265,6 +266,11 @@ type writtenHolder struct {
 	// Patterns of subjects as in rules.subjects, one of which the subject of
 	// the signer's certificate must match.
 	Subject oneOrMore `yaml:"subject"`
+	// The signer's certificate must have the extended key usage cmcRA
+	// (1.3.6.1.5.5.7.3.28), by which the CA that issued it names a registration
+	// authority (RFC 9810 section 4.5). With issued_by: self, a profile of its own
+	// should have it in ext_key_usage.fixed.
+	CMCRA bool `yaml:"cmc_ra"`
 }
 
 // writtenUpdate is what kur may do.
@@ -273,6 +279,9 @@ type writtenUpdate struct {
 	SameKey bool `yaml:"same_key"`
 	// The new certificate may have another subject and other alternative names.
 	ChangeNames bool `yaml:"change_names"`
+	// Any certificate of this CA may be updated, by oldCertID, not just the one
+	// that signs and those that its holder has asked for.
+	Any bool `yaml:"any"`
 }
 
 // writtenRevoke is what rr may do.

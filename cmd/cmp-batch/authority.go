@@ -375,7 +375,7 @@ var archiveModes = map[string]cmpcore.ArchiveMode{
 func engineRule(r *configs.Rule) (cmpcore.Rule, error) {
 	out := cmpcore.Rule{
 		Name: r.Name, May: r.May, Profiles: r.Profiles, Own: r.Own, KeyTypes: r.KeyTypes, CentralKeys: r.CentralKeys, Approval: r.Approval, Unattended: r.Unattended, Archive: archiveModes[r.Archive],
-		RAVerified: r.RAVerified, SameKey: r.SameKey, ChangeNames: r.ChangeNames, RevokeAny: r.RevokeAny,
+		RAVerified: r.RAVerified, SameKey: r.SameKey, ChangeNames: r.ChangeNames, UpdateAny: r.UpdateAny, RevokeAny: r.RevokeAny,
 		Names: matchNames(r.Subjects),
 	}
 	h := r.Certificate
@@ -383,7 +383,7 @@ func engineRule(r *configs.Rule) (cmpcore.Rule, error) {
 		out.Secret = r.MatchesSecret
 		return out, nil
 	}
-	out.Certificate = &cmpcore.CertificateWho{IssuedHere: h.IssuedHere, Subject: matchNames(h.Subjects)}
+	out.Certificate = &cmpcore.CertificateWho{IssuedHere: h.IssuedHere, Subject: matchNames(h.Subjects), CMCRA: h.CMCRA}
 	for _, path := range h.Files {
 		certs, err := readCertificates(path)
 		if err != nil {
