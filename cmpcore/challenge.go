@@ -42,7 +42,7 @@ func (x *exchange) checkChallengeResponse(rule *Rule, orig *cmp.PKIMessage, it *
 			return refuse(cmp.BadRequest, "a challenge for this type of key needs pvno 3")
 		}
 		// 11 octets of padding; the number has up to 20 with all around it.
-		if len(x.sender)+20 > k.Size()-11 {
+		if len(x.answerSender())+20 > k.Size()-11 {
 			return refuse(cmp.BadRequest, "a challenge with the CA's name does not fit this key; it needs pvno 3")
 		}
 	}
@@ -93,7 +93,7 @@ func (x *exchange) newChallenge(orig *cmp.PKIMessage, it *certItem) (c cmp.Chall
 	}
 	b[0] = b[0]&0x7f | 0x40 // positive, and always of this size
 	number = new(big.Int).SetBytes(b)
-	plain, err := cmp.Rand{Int: number, Sender: x.sender}.Bytes()
+	plain, err := cmp.Rand{Int: number, Sender: x.answerSender()}.Bytes() // as the header has it
 	if err != nil {
 		return c, nil, err
 	}

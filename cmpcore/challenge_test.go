@@ -29,6 +29,21 @@ func challenged(t testing.TB, private crypto.PrivateKey, use int) want {
 	return w
 }
 
+// RFC 9810 section 5.2.8.3.3: Rand has the sender as it is in the header, which
+// is not that of our signatures under each protection.
+func TestChallengesNameTheSenderOfTheAnswer(t *testing.T) {
+	b, ca := dhBed(t, "x25519", withDecryptionKeys)
+	private := anyKey(t, "x25519")
+	k := b.talk(agreeing(t, b.partner, dhKey(t, "x25519"), ca, nil))
+	b.keysOf(k, private, 0)
+	k.say(k.say(k.request(cmp.TypeIR, challenged(t, private, crmf.KeyAgreement)), version3).respond(private), version3).cert(0)
+
+	b, pub := kemBed(t, withDecryptionKeys)
+	k = b.talk(b.device("dev-1"))
+	b.keysOf(k, private, 0)
+	k.say(k.say(k.request(cmp.TypeIR, challenged(t, private, crmf.KeyAgreement)), k.bring(pub)).respond(private), version3).cert(0)
+}
+
 // respond decrypts the challenges, each with its key, and checks them.
 func (r *reply) respond(keys ...crypto.PrivateKey) *cmp.POPODecKeyResponse {
 	r.Helper()

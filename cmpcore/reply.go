@@ -95,6 +95,18 @@ func (x *exchange) reply(body cmp.Body, o replyOptions) error {
 	return nil
 }
 
+// answerSender is the sender of answers in kind: the holder of the key that
+// protects them.
+func (x *exchange) answerSender() pkix.GeneralName {
+	switch {
+	case x.kemSecret != nil:
+		return x.kem.sender
+	case x.who.dh != nil:
+		return x.agreement.sender
+	}
+	return x.sender
+}
+
 // newTransaction is the state of a transaction that begins with orig.
 func (x *exchange) newTransaction(orig *cmp.PKIMessage) *Transaction {
 	if x.tx != nil {

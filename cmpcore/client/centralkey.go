@@ -77,10 +77,18 @@ func (o *keyOpener) open(k *crmf.EncryptedKey, cert []byte) (crypto.PrivateKey, 
 
 // envelopeKey is what our protection opens.
 func (c *Credentials) envelopeKey() *cms.Key {
-	if len(c.Secret) > 0 {
+	k := &cms.Key{Certificate: c.Certificate}
+	switch {
+	case len(c.Secret) > 0:
 		return &cms.Key{Password: c.Secret}
+	case c.Agreement != nil:
+		k.Private = c.Agreement.Key
+	case c.KEMKey != nil:
+		k.Private = c.KEMKey
+	default:
+		k.Private = c.Key
 	}
-	return &cms.Key{Private: c.Key, Certificate: c.Certificate}
+	return k
 }
 
 // checkSigners wants every signer to be the issuer of the certificate, or a key

@@ -53,7 +53,8 @@ type Options struct {
 // order of Options.Certificates.
 type CertificateRequest struct {
 	// Subject of the certificate. nil stands for that of OldCertificate, and
-	// else for the NULL-DN, where SANs name the holder.
+	// else for the NULL-DN, where SANs name the holder; but see
+	// [POPSignatureInput].
 	Subject pkix.Name
 	// Key is the key to certify and proves possession. Where only its public
 	// half is at hand, PublicKey is set instead, and POP is not POPSignature.
@@ -123,6 +124,10 @@ const (
 	// POPChallenge has the CA send a challenge that only the key opens; at PVNO
 	// 2 only an RSA key can. [Credentials.RequestedKeys] open it.
 	POPChallenge
+	// POPSignatureInput leaves Subject, where it is nil, out of the template: the
+	// key signs itself together with our sender or, under a shared secret, with a
+	// MAC over it (poposkInput, RFC 4211 section 4.1).
+	POPSignatureInput
 )
 
 // Revocation asks to revoke one certificate, or to revive it.

@@ -133,7 +133,7 @@ func (q *request) certificate(id int, r *CertificateRequest) (*crmf.CertReqMsg, 
 		if old, err = q.old(r); err != nil {
 			return nil, err
 		}
-		if t.Subject == nil {
+		if t.Subject == nil && r.POP != POPSignatureInput {
 			t.Subject = old.RawSubject
 		}
 		c, err := crmf.NewOldCertID(crmf.CertID{Issuer: pkix.NewDirectoryName(old.RawIssuer), SerialNumber: old.SerialNumber})
@@ -144,7 +144,7 @@ func (q *request) certificate(id int, r *CertificateRequest) (*crmf.CertReqMsg, 
 	} else if r.OldCertificate != nil {
 		return nil, fmt.Errorf("%w: only kur updates an old certificate", ErrOptions)
 	}
-	if t.Subject == nil {
+	if t.Subject == nil && r.POP != POPSignatureInput {
 		t.Subject = pkix.EmptyName
 	}
 	m.CertReq.Controls = append(m.CertReq.Controls, r.Controls...)
@@ -328,6 +328,10 @@ func (q *request) prove(m *crmf.CertReqMsg, r *CertificateRequest) error {
 		}
 		m.POPO = pop
 		return nil
+	case POPSignatureInput:
+		if r.Key == nil || m.CertReq.Template.Subject != nil {
+			return fmt.Errorf("%w: a proof by signature of its own input needs the private key, and no subject", ErrOptions)
+		}
 	case POPSignature:
 	default:
 		return fmt.Errorf("%w: unknown proof of possession %d", ErrOptions, r.POP)
@@ -342,6 +346,14 @@ func (q *request) prove(m *crmf.CertReqMsg, r *CertificateRequest) error {
 	if err != nil {
 		return err
 	}
+	if r.POP == POPSignatureInput {
+		in, err := q.signingInput(m.CertReq.Template.PublicKey)
+		if err != nil {
+			return err
+		}
+		m.POPO, err = crmf.SignPOPInput(q.Credentials.Rand, r.Key, a, in)
+		return err
+	}
 	der, err := m.CertReq.Bytes()
 	if err != nil {
 		return err
@@ -352,6 +364,24 @@ func (q *request) prove(m *crmf.CertReqMsg, r *CertificateRequest) error {
 	}
 	m.POPO = pop
 	return nil
+}
+
+// signingInput names who asks: the sender where a certificate vouches for it,
+// and else who has the shared secret.
+func (q *request) signingInput(spki pkix.SubjectPublicKeyInfo) (*crmf.POPOSigningKeyInput, error) {
+	in := &crmf.POPOSigningKeyInput{PublicKey: spki}
+	c := &q.Credentials
+	if len(c.Secret) == 0 {
+		sender, _, err := q.names()
+		in.Sender = pkix.NewDirectoryName(sender)
+		return in, err
+	}
+	mac, err := c.MAC.make(c.Rand)
+	if err != nil {
+		return nil, err
+	}
+	in.PublicKeyMAC, err = crmf.SignPublicKeyMAC(mac, spki, c.Secret)
+	return in, err
 }
 
 // decryptionUse tells how the owner of a key can decrypt with it.

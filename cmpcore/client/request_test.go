@@ -137,6 +137,39 @@ func TestManyRequestsInOneMessage(t *testing.T) {
 	}
 }
 
+// RFC 4211 section 4.1: without a subject the key signs an input that tells who
+// asks.
+func TestProofWithoutASubject(t *testing.T) {
+	p := newPKI(t)
+	signed := p.signed()
+	for name, c := range map[string]client.Credentials{"secret": withSecret(secret), "signature": signed} {
+		_, m := start(t, client.Options{Kind: cmp.TypeIR, Credentials: c, Certificates: []client.CertificateRequest{{Key: ecKey(t), POP: client.POPSignatureInput}}})
+		req := m.Body.(*cmp.CertReqMessages).Requests[0]
+		in := req.POPO.(*crmf.POPOSigningKey).Input
+		if req.CertReq.Template.Subject != nil || in == nil || (in.Sender == nil) != (name == "secret") {
+			t.Fatalf("%s: %+v", name, req)
+		}
+		if name == "secret" {
+			if err := crmf.VerifyPublicKeyMAC(in.PublicKeyMAC, req.CertReq.Template.PublicKey, []byte(secret), nil); err != nil {
+				t.Error(err)
+			}
+		} else if !bytes.Equal(in.Sender, m.Header.Sender) {
+			t.Errorf("sender %s", in.Sender)
+		}
+		if err := crmf.VerifySignaturePOP(&req, nil, nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, r := range map[string]client.CertificateRequest{
+		"a subject": {Key: ecKey(t), Subject: dn(t, "CN=x"), POP: client.POPSignatureInput},
+		"no key":    {PublicKey: cpkix.SubjectPublicKeyInfo(p.sub.cert.RawSubjectPublicKeyInfo), POP: client.POPSignatureInput},
+	} {
+		if _, _, err := client.Start(client.Options{Kind: cmp.TypeIR, Credentials: signed, Certificates: []client.CertificateRequest{r}}); !errors.Is(err, client.ErrOptions) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestRefusedOptions(t *testing.T) {
 	p := newPKI(t)
 	key := ecKey(t)
