@@ -537,9 +537,17 @@ func (b *bed) decide(k *talk, d cmpcore.Decision, reason string) *cmpcore.Transa
 	if t == nil || t.State != cmpcore.AwaitingDecision {
 		b.Fatal("nothing waits for a decision")
 	}
-	t.Decision, t.Reason, t.DecidedBy = d, reason, "alice"
-	t.Version++
+	b.vote(t, "alice", d, reason)
 	return t
+}
+
+// vote is what Store.Decide does.
+func (b *bed) vote(t *cmpcore.Transaction, by string, d cmpcore.Decision, note string) {
+	b.Helper()
+	if err := t.Vote(cmpcore.Vote{By: by, At: b.now, Decision: d, Note: note}); err != nil {
+		b.Fatal(err)
+	}
+	t.Version++
 }
 
 // expire applies the outcome of all that is due.

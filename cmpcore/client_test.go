@@ -48,8 +48,7 @@ func (b *bed) converse(o client.Options) *client.Result {
 		}
 		if r.Waiting != nil && n == 2 {
 			t := b.store.transactionOf(s.TransactionID)
-			t.Decision, t.DecidedBy = cmpcore.Approved, "alice"
-			t.Version++
+			b.vote(t, "alice", cmpcore.Approved, "")
 		}
 		der = r.Next
 		if der == nil {

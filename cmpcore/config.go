@@ -158,6 +158,8 @@ type Rule struct {
 	CentralKeys []string
 
 	Approval bool // a person must say yes
+	// Approvals is how many people must say yes where one must; 0 is 1.
+	Approvals int
 	// Archive says whether the private keys of certificates are kept here.
 	Archive ArchiveMode
 	// Unattended lets ccr and krr be answered without a person, which else it never is.
@@ -243,6 +245,9 @@ func (c *Config) check() error {
 		}
 		if r.issues() && len(r.Profiles) == 0 {
 			fail("rule %s: issues certificates but names no profile", r.Name)
+		}
+		if r.Approvals < 0 || r.Approvals > maxVotes {
+			fail("rule %s: approvals by %d people; at most %d can be asked for", r.Name, r.Approvals, maxVotes)
 		}
 		for _, k := range r.CentralKeys {
 			if _, ok := alg.KeyTypeAlgorithm(k); !ok {

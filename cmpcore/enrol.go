@@ -95,7 +95,7 @@ func (x *exchange) certify(rule *Rule, orig *cmp.PKIMessage) error {
 		return x.sendChallenges(orig, items)
 	}
 	if approval && decision == Undecided && good > 0 && !x.usedUp() {
-		return x.waitForPerson(orig, items)
+		return x.waitForPerson(rule, orig, items)
 	}
 	if err := x.countUses(items, int64(good)); err != nil {
 		return err

@@ -84,7 +84,6 @@ func (x *exchange) run() error {
 		return errHeld
 	}
 	if x.released() {
-		x.auditDecision()
 		return x.decided(x.msg)
 	}
 	if err := x.checkMessageTime(); err != nil {

@@ -57,6 +57,9 @@ func (e *Engine) Expire(ctx context.Context, t *Transaction, v View) (*Outcome, 
 		}
 	case AwaitingDecision:
 		entry.Detail = "nobody decided in time"
+		if n := t.Approved(); n > 0 {
+			entry.Detail = fmt.Sprintf("%d of %d approved in time", n, t.Needed())
+		}
 		if t.Decision != Undecided {
 			entry.Detail = "the requester never asked for the decision"
 		}

@@ -103,8 +103,7 @@ func TestTheClientNests(t *testing.T) {
 					}
 					if r.Waiting != nil {
 						if tx := b.store.transactionOf(devices[i].s.TransactionID); tx.Decision == cmpcore.Undecided {
-							tx.Decision, tx.DecidedBy = cmpcore.Approved, "alice"
-							tx.Version++
+							b.vote(tx, "alice", cmpcore.Approved, "")
 						}
 					}
 					if r.Next != nil {

@@ -51,7 +51,7 @@ func (x *exchange) recoverUnder(rule *Rule, orig *cmp.PKIMessage, b *cmp.CertReq
 		return err
 	}
 	if !refused && rule.needsApproval(cmp.TypeKRR) && (x.tx == nil || x.tx.Decision == Undecided) {
-		return x.askForRecovery(orig, keys)
+		return x.askForRecovery(rule, orig, keys)
 	}
 	body := &cmp.KeyRecRepContent{}
 	if !refused {
@@ -76,14 +76,14 @@ func (x *exchange) recoverUnder(rule *Rule, orig *cmp.PKIMessage, b *cmp.CertReq
 }
 
 // askForRecovery: the answer waits as a whole (RFC 9810 section 5.3.22).
-func (x *exchange) askForRecovery(orig *cmp.PKIMessage, keys []*ArchivedKey) error {
+func (x *exchange) askForRecovery(rule *Rule, orig *cmp.PKIMessage, keys []*ArchivedKey) error {
 	var names []string
 	for _, k := range keys {
 		names = append(names, fmt.Sprintf("%s (%x)", k.Subject, k.Serial))
 	}
 	t := x.newTransaction(orig)
 	t.Items = []TransactionItem{{CertReqID: -1}}
-	return x.wait(t, fmt.Sprintf("krr: %d private keys: %s", len(keys), strings.Join(names, "; ")), &cmp.KeyRecRepContent{
+	return x.wait(rule, t, fmt.Sprintf("krr: %d private keys: %s", len(keys), strings.Join(names, "; ")), &cmp.KeyRecRepContent{
 		Status: cmp.PKIStatusInfo{Status: cmp.Waiting, StatusString: []string{"waits for a decision of the CA's operator"}},
 	})
 }

@@ -84,7 +84,7 @@ func (x *exchange) revokeUnder(rule *Rule, orig *cmp.PKIMessage, b *cmp.RevReqCo
 	}
 	if rule.Approval && granted > 0 && (x.tx == nil || x.tx.Decision == Undecided) {
 		x.out = &Outcome{}
-		return x.waitWhole(orig, "rr: "+strings.Join(serials, ", "))
+		return x.waitWhole(rule, orig, "rr: "+strings.Join(serials, ", "))
 	}
 	x.dropRelianceOnChanged()
 	t := x.newTransaction(orig)

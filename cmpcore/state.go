@@ -38,7 +38,7 @@ const (
 // Store.
 func (s TransactionState) Open() bool { return s == AwaitingDecision || s == AwaitingProof }
 
-// Decision is what a person said of a waiting transaction.
+// Decision is what people said of a waiting transaction, or one of them.
 type Decision uint8
 
 // The decisions.
@@ -68,10 +68,10 @@ type Transaction struct {
 	// Of a transaction that waits for a person:
 	Held      bool     // no answer was given; the answer goes to the first message
 	Frozen    bool     // an operator holds it: no decision is acted on, no expiry
-	Decision  Decision // set by Store.Decide
-	Reason    string   // of a rejection: the statusString the requester gets
-	DecidedBy string
-	Summary   string // what is asked for, for people
+	Approvals int      // how many people must approve, as its rule had it; 0 is 1
+	Votes     []Vote   // in the order they came; set by Store.Decide
+	Decision  Decision // what Votes come to
+	Summary   string   // what is asked for, for people
 }
 
 // TransactionItem is one certificate of a transaction.

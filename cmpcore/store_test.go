@@ -282,7 +282,7 @@ func checkOutcome(t testing.TB, now time.Time, o *cmpcore.Outcome) {
 		bad("%s without a reason", o.Disposition)
 	}
 	tx := o.Transaction
-	if o.Disposition == cmpcore.Held && (tx == nil || !tx.Held || !o.KeepRequest) {
+	if o.Disposition == cmpcore.Held && (tx == nil || !tx.Held || o.KeepRequest != (tx.Version == 0)) {
 		bad("held, but no held transaction is kept")
 	}
 	for _, p := range o.Parts {

@@ -10,7 +10,7 @@ import (
 
 // waitForPerson stores a request that a person must decide. The channel says
 // whether the requester is told to poll, or gets no answer before the decision.
-func (x *exchange) waitForPerson(orig *cmp.PKIMessage, items []certItem) error {
+func (x *exchange) waitForPerson(rule *Rule, orig *cmp.PKIMessage, items []certItem) error {
 	t := x.newTransaction(orig)
 	t.Items = t.Items[:0]
 	var names []string
@@ -31,25 +31,26 @@ func (x *exchange) waitForPerson(orig *cmp.PKIMessage, items []certItem) error {
 		}
 		names = append(names, name)
 	}
-	return x.wait(t, orig.Body.Type().String()+": "+strings.Join(names, "; "), body)
+	return x.wait(rule, t, orig.Body.Type().String()+": "+strings.Join(names, "; "), body)
 }
 
 // waitWhole is waitForPerson for bodies without items: rr and genm wait as a
 // whole message, by an error message with status waiting (RFC 9810 section
 // 5.3.22).
-func (x *exchange) waitWhole(orig *cmp.PKIMessage, summary string) error {
+func (x *exchange) waitWhole(rule *Rule, orig *cmp.PKIMessage, summary string) error {
 	t := x.newTransaction(orig)
 	t.Items = []TransactionItem{{CertReqID: -1}}
-	return x.wait(t, summary, &cmp.ErrorMsg{Status: cmp.PKIStatusInfo{
+	return x.wait(rule, t, summary, &cmp.ErrorMsg{Status: cmp.PKIStatusInfo{
 		Status: cmp.Waiting, StatusString: []string{"waits for a decision of the CA's operator"},
 	}})
 }
 
-func (x *exchange) wait(t *Transaction, summary string, body cmp.Body) error {
+func (x *exchange) wait(rule *Rule, t *Transaction, summary string, body cmp.Body) error {
 	t.State = AwaitingDecision
 	t.Summary = clip(summary)
 	t.Expires = x.now.Add(x.policy.TransactionLife)
 	t.Held = x.policy.Hold
+	t.Approvals = rule.Approvals
 	x.out.Transaction = t
 	if err := x.rememberProof(t); err != nil {
 		return err
@@ -68,10 +69,10 @@ func (x *exchange) wait(t *Transaction, summary string, body cmp.Body) error {
 
 func (x *exchange) rejectedByPerson() *failure {
 	text := "the request was refused by the CA's operator"
-	if x.tx.Reason != "" {
-		text = strings.ToValidUTF8(x.tx.Reason, "\ufffd")
+	if reason := x.tx.Reason(); reason != "" {
+		text = strings.ToValidUTF8(reason, "\ufffd")
 	}
-	return refuse(cmp.NotAuthorized, text).because("rejected by %s", x.tx.DecidedBy)
+	return refuse(cmp.NotAuthorized, text).because("rejected by %s", x.tx.DecidedBy())
 }
 
 // poll answers pollReq: the decision is there and its message is processed
@@ -103,7 +104,6 @@ func (x *exchange) poll(b *cmp.PollReq) error {
 	if err != nil {
 		return fmt.Errorf("request of a waiting transaction: %w", err)
 	}
-	x.auditDecision()
 	return x.decided(orig)
 }
 
@@ -112,13 +112,19 @@ func (x *exchange) auditDecision() {
 	if x.tx.Decision == Rejected {
 		event = "rejected-by-operator"
 	}
-	x.audit(event, func(a *AuditEntry) { a.Detail = clip("by " + x.tx.DecidedBy + " " + x.tx.Reason) })
+	x.audit(event, func(a *AuditEntry) { a.Detail = clip("by " + x.tx.DecidedBy() + " " + x.tx.Reason()) })
 }
 
 // decided processes the first message of a waiting transaction with the
-// decision that a person has taken.
+// decision that people have taken.
 func (x *exchange) decided(orig *cmp.PKIMessage) error {
 	rule, err := x.rule(orig.Body.Type())
+	if err == nil && x.tx.Decision == Approved && x.tx.Approved() < rule.Approvals {
+		return x.waitForMore(rule)
+	}
+	if x.tx.Decision != Undecided {
+		x.auditDecision()
+	}
 	if err != nil {
 		return x.finalFailure(orig, err)
 	}

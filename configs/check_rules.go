@@ -49,7 +49,7 @@ func (r *reader) rules(w *written, dir string) []Rule {
 	for i := range w.Rules {
 		at := index("rules", i)
 		r.uniqueName(at, w.Rules[i].Name, seen, i)
-		rules[i] = r.rule(at, &w.Rules[i], profiles, ca, dir)
+		rules[i] = r.rule(at, &w.Rules[i], profiles, ca, len(w.Approvers), dir)
 		if w.CA.Encryption == nil && rules[i].may(cmp.TypeKRR) {
 			r.fault(child(at, "may"), "krr brings archived keys, and nothing opens the archive; write ca.encryption")
 		}
@@ -83,7 +83,7 @@ func (r *reader) uniqueName(at, name string, seen map[string]int, i int) {
 	}
 }
 
-func (r *reader) rule(at string, w *writtenRule, profiles []string, caProfiles map[string]bool, dir string) Rule {
+func (r *reader) rule(at string, w *writtenRule, profiles []string, caProfiles map[string]bool, people int, dir string) Rule {
 	out := Rule{
 		Name: w.Name, Profiles: w.Profile, KeyTypes: w.KeyTypes, Own: w.Own, RAVerified: w.RAVerified,
 		CentralKeys: w.CentralKeys, SameKey: w.Update.SameKey, ChangeNames: w.Update.ChangeNames, UpdateAny: w.Update.Any, RevokeAny: w.Revoke.Any,
@@ -120,6 +120,7 @@ func (r *reader) rule(at string, w *writtenRule, profiles []string, caProfiles m
 	r.profileNames(child(at, "profile"), &out, profiles)
 	r.crossCertification(at, &out, caProfiles)
 	r.uselessKeys(at, &out)
+	r.approvals(at, w, &out, people)
 	return out
 }
 

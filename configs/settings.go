@@ -21,8 +21,10 @@ type Config struct {
 	Store    Store
 	Profiles map[string]issuance.ProfileConfig // Name is the key; each compiles
 	Rules    []Rule                            // the first that matches decides
-	Policies map[string]Policy
-	Channels []Channel
+	// Approvers may decide about requests that wait; empty: everybody may.
+	Approvers []Approver
+	Policies  map[string]Policy
+	Channels  []Channel
 	// Announcements says who is told, unasked, of what the CA does.
 	Announcements []Announcement
 	Process       Process
@@ -99,6 +101,7 @@ type Rule struct {
 	CentralKeys []string
 
 	Approval    bool   // a person must say yes
+	Approvals   int    // how many people must say yes where one must; at least 1
 	Unattended  bool   // nobody is asked, not even for ccr and krr
 	Archive     string // of private keys: none, allowed or required
 	RAVerified  bool
@@ -106,6 +109,12 @@ type Rule struct {
 	ChangeNames bool // kur may change the names
 	UpdateAny   bool // kur for any certificate
 	RevokeAny   bool // rr for any certificate
+}
+
+// Approver is a person who may decide about requests that wait.
+type Approver struct {
+	Name    string
+	Account string // of the operating system
 }
 
 // MatchesSecret tells whether the rule is about holders of the shared secret

@@ -24,6 +24,10 @@ type written struct {
 	// Who may ask for what. The first rule that matches the requester and the
 	// kind of message decides; where none does, the request is refused. Required.
 	Rules []writtenRule `yaml:"rules"`
+	// The people who may decide about requests that wait (`queue approve`, `queue
+	// reject`). Left out, everybody may whose account may use the database, under
+	// the name of that account.
+	Approvers []writtenApprover `yaml:"approvers"`
 	// Policies by name: how a channel speaks the protocol. One named standard
 	// exists in any case, with the defaults below.
 	Policies map[string]writtenPolicy `yaml:"policies"`
@@ -235,6 +239,9 @@ type writtenRule struct {
 	// approved them (`queue approve`); `sensitive` makes only ccr and krr
 	// wait; `none` makes nothing wait.
 	Approval string `yaml:"approval"`
+	// How many different people must approve a request under this rule that waits.
+	// One rejection rejects.
+	Approvals int `yaml:"approvals"`
 	// The requester is a registration authority: it may vouch that the holder
 	// has the private key (raVerified), for names that are not its own. With
 	// nested in may, it may do so for the messages inside, too. It updates and
@@ -246,7 +253,17 @@ type writtenRule struct {
 	Revoke writtenRevoke `yaml:"revoke"`
 }
 
-func (r *writtenRule) defaults() { r.Approval, r.Archive = "sensitive", "none" }
+func (r *writtenRule) defaults() { r.Approval, r.Approvals, r.Archive = "sensitive", 1, "none" }
+
+// writtenApprover is a person who may decide.
+type writtenApprover struct {
+	// Name of the person, for `queue show` and the audit log. Required.
+	Name string `yaml:"name"`
+	// The person's account of the operating system, which is what is checked:
+	// its name, or uid:1001 where it has none. Left out, the same as name. People
+	// who share an account say who they are by `--by`, and nobody checks that.
+	Account string `yaml:"account"`
+}
 
 // writtenWho is about requesters. Exactly one key is there.
 type writtenWho struct {

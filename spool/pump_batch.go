@@ -288,6 +288,7 @@ func (r *run) committed(b *batch, id int64, verdicts []Verdict) {
 func (r *run) accept(it *item, v Verdict, g *group) {
 	o := it.outcome
 	r.countMade(o)
+	r.sum.Withdrawn += int64(v.Withdrawn)
 	r.sendOutgoing(o, v, g)
 	if it.tx != nil {
 		r.sum.Expired++

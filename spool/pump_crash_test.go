@@ -56,7 +56,7 @@ func (w *world) decide(t *testing.T, transaction string, d cmpcore.Decision) {
 	if err != nil || tx == nil {
 		t.Fatalf("transaction %s: %v, %v", transaction, tx, err)
 	}
-	if err := w.store.Decide(t.Context(), tx.Key, tx.Version, d, "a person", ""); err != nil {
+	if err := w.store.Decide(t.Context(), tx.Key, tx.Version, cmpcore.Vote{By: "a person", Decision: d}); err != nil {
 		t.Fatal(err)
 	}
 }

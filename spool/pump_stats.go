@@ -74,6 +74,7 @@ func (s Summary) Plus(t Summary) Summary {
 	t.Held += s.Held
 	t.Silent += s.Silent
 	t.Released += s.Released
+	t.Withdrawn += s.Withdrawn
 	t.Expired += s.Expired
 	t.Conflicts += s.Conflicts
 	t.Seconds += s.Seconds

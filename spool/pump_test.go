@@ -344,6 +344,32 @@ func TestDecisions(t *testing.T) {
 	})
 }
 
+// TestWithdrawn: what its requester has withdrawn is held no more, in no count.
+func TestWithdrawn(t *testing.T) {
+	w := newWorld()
+	l := w.birth("a")
+	p := spool.New(l.config())
+	w.put("a", "1", toy("T", "1", "keep"))
+	w.put("a", "2", toy("U", "1", "keep"))
+	if s, err := p.Drain(t.Context()); err != nil || s.Held != 2 || s.Withdrawn != 0 {
+		t.Fatalf("%+v %v", s, err)
+	}
+	w.put("a", "3", toy("T", "2", "withdraw"))
+	w.put("a", "4", toy("T", "1", "keep")) // comes again, and needs no answer now
+	s, err := p.Drain(t.Context())
+	if err != nil || s.Withdrawn != 1 || s.Answered != 1 || s.Silent != 1 || s.Held != 0 || !s.Reconciles() {
+		t.Errorf("%+v %v", s, err)
+	}
+	all := p.Stats()
+	c, err := w.store.Counts(t.Context())
+	if err != nil || c.Held != 1 || c.Waiting != 1 || all.Held-all.Released-all.Withdrawn != c.Held {
+		t.Errorf("%+v and %+v %v", all.Summary, c, err)
+	}
+	if string(w.out["a/4"]) != "" || w.waiting("a") != 0 {
+		t.Errorf("answered by %q", w.out["a/4"])
+	}
+}
+
 // TestExpiry: time runs out for what waits, but not for what has arrived.
 func TestExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

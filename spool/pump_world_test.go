@@ -54,7 +54,7 @@ func toy(transaction, nonce, order string) []byte {
 // processor is a toy core. Each call makes other bytes and another serial, as
 // the real one may: only what was stored counts.
 //
-// Orders: issue (the default), revoke, confirm, wait, keep, hold, silent, fail, refuse, panic, temp
+// Orders: issue (the default), revoke, confirm, wait, keep, hold, withdraw, silent, fail, refuse, panic, temp
 // (a temporary error as long as down is set).
 type processor struct {
 	engine cmpcore.Engine
@@ -146,6 +146,9 @@ func (p *processor) Process(ctx context.Context, r *cmpcore.Request, v cmpcore.V
 			next.Expires = time.Unix(2e9, 0)
 		}
 		out.Disposition, out.KeepRequest = cmpcore.Held, true
+	case "withdraw":
+		next.State, next.Held = cmpcore.Aborted, false
+		out.Reply = p.reply("withdrawn", nonce)
 	case "confirm": // a certificate was sent, a confirmation is awaited
 		next.State, next.Expires = cmpcore.AwaitingConfirm, time.Unix(2e9, 0)
 		out.Reply = p.reply("confirm", nonce)

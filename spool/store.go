@@ -37,6 +37,9 @@ type Verdict struct {
 	// as read in the transaction of the commit. What [Store.Released] said
 	// earlier may lack one that came meanwhile.
 	Returns []Return
+	// Withdrawn counts the held messages, of the entry and its parts, that
+	// became Silent.
+	Withdrawn int
 	// Outgoing are the IDs of what the outcome and its parts send unasked, in
 	// the order of [cmpcore.Outcome.All].
 	Outgoing []int64
@@ -84,6 +87,10 @@ type Store interface {
 	// that have a reply, and what it sends unasked, are undelivered until
 	// [Store.Delivered].
 	//
+	// Where an outcome ends a transaction whose first message is Held and which
+	// this outcome does not answer, because its requester has withdrawn it, that
+	// message becomes Silent, with [Withdrawn] as its reason.
+	//
 	// The parts of an outcome are checked and stored one after another behind
 	// it; a conflict of one is a conflict of the entry. A message inside another
 	// one has an answer, but none that is undelivered.
@@ -116,6 +123,10 @@ type Store interface {
 	Close() error
 }
 
+// Withdrawn is the reason of a message that was held until its requester
+// withdrew it.
+const Withdrawn = "withdrawn by its requester before a decision"
+
 // Ledger is what commands for people ask of a Store.
 type Ledger interface {
 	// Meta is a small durable map: the wrapped vault key, the last summary.
@@ -133,11 +144,14 @@ type Ledger interface {
 
 	// Waiting yields the transactions that wait for a person, oldest first.
 	Waiting(ctx context.Context) iter.Seq2[*cmpcore.Transaction, error]
-	// Decide records a decision on a transaction that waits, if its version is
-	// still the given one ([ErrConflict] otherwise).
-	Decide(ctx context.Context, key cmpcore.TransactionKey, version int64, d cmpcore.Decision, by, reason string) error
+	// Decide records what a person said of a transaction that waits
+	// ([cmpcore.Transaction.Vote]), if its version is still the given one
+	// ([ErrConflict] otherwise), and what the audit log shall tell of it, in one
+	// durable transaction. Votes that two people give at one time both count, or
+	// one of them is a conflict.
+	Decide(ctx context.Context, key cmpcore.TransactionKey, version int64, v cmpcore.Vote, audit ...cmpcore.AuditEntry) error
 	// Freeze sets or clears Frozen, likewise.
-	Freeze(ctx context.Context, key cmpcore.TransactionKey, version int64, frozen bool) error
+	Freeze(ctx context.Context, key cmpcore.TransactionKey, version int64, frozen bool, audit ...cmpcore.AuditEntry) error
 
 	// Failures yields the messages that failed, newest first.
 	Failures(ctx context.Context) iter.Seq2[Failure, error]

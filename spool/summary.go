@@ -27,6 +27,7 @@ type Summary struct {
 	Held       int64 `json:"held"`       // of those waiting: nothing was answered yet
 	Silent     int64 `json:"silent"`     // need no answer
 	Released   int64 `json:"released"`   // were held before and got their answer now
+	Withdrawn  int64 `json:"withdrawn"`  // were held before, and their requesters have withdrawn them; not received again
 	Nested     int64 `json:"nested"`     // messages inside those received, which count as one each
 
 	Undelivered int64 `json:"undelivered"` // answers that are durable and did not arrive yet
@@ -69,6 +70,7 @@ func (s Summary) String() string {
 	some("  refused", s.Refused, "")
 	row("waiting", s.Waiting, "")
 	some("  held", s.Held, "not answered yet")
+	some("withdrawn", s.Withdrawn, "were held, and are no more")
 	row("failed", s.Failed, "")
 	some("silent", s.Silent, "need no answer")
 	row("issued", s.Issued, "certificates")

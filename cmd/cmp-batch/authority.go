@@ -374,7 +374,8 @@ var archiveModes = map[string]cmpcore.ArchiveMode{
 
 func engineRule(r *configs.Rule) (cmpcore.Rule, error) {
 	out := cmpcore.Rule{
-		Name: r.Name, May: r.May, Profiles: r.Profiles, Own: r.Own, KeyTypes: r.KeyTypes, CentralKeys: r.CentralKeys, Approval: r.Approval, Unattended: r.Unattended, Archive: archiveModes[r.Archive],
+		Name: r.Name, May: r.May, Profiles: r.Profiles, Own: r.Own, KeyTypes: r.KeyTypes, CentralKeys: r.CentralKeys,
+		Approval: r.Approval, Approvals: r.Approvals, Unattended: r.Unattended, Archive: archiveModes[r.Archive],
 		RAVerified: r.RAVerified, SameKey: r.SameKey, ChangeNames: r.ChangeNames, UpdateAny: r.UpdateAny, RevokeAny: r.RevokeAny,
 		Names: matchNames(r.Subjects),
 	}

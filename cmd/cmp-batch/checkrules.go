@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"maps"
+	"os/user"
 	"slices"
 	"strings"
 
@@ -43,11 +44,40 @@ func (k *checker) rules() {
 			k.warn("policies."+p, "name it in a channel, or remove it", "no channel uses this policy")
 		}
 	}
+	k.approvers()
 	if len(k.cfg.Channels) == 0 {
 		k.warn("channels", "", "there are none: only the process command can be used")
 	}
 	if k.warns+k.fails == before {
 		k.ok("rules", "%s, %s", count(len(rules), "rule"), count(len(k.cfg.Profiles), "profile"))
+	}
+}
+
+// approvers looks at who may decide, and whether several really are.
+func (k *checker) approvers() {
+	people := map[string][]string{} // by account
+	var accounts []string
+	for _, p := range k.cfg.Approvers {
+		if people[p.Account] == nil {
+			accounts = append(accounts, p.Account)
+		}
+		people[p.Account] = append(people[p.Account], p.Name)
+	}
+	for _, account := range accounts {
+		if names := people[account]; len(names) > 1 {
+			k.warn("approvers", "give each an account of the operating system", "%s share the account %q: each can approve for the others", strings.Join(names, ", "), account)
+		}
+		if _, err := user.Lookup(account); err != nil && !strings.HasPrefix(account, "uid:") {
+			k.warn("approvers", "write the account's name as it is on the host where queue approve is called", "the account %q is not known on this host", account)
+		}
+	}
+	if len(accounts) == 0 {
+		return
+	}
+	for i := range k.cfg.Rules {
+		if r := &k.cfg.Rules[i]; r.Approvals > len(accounts) {
+			k.warn("rules."+r.Name, "give each of approvers an account", "%d people must approve, and they have %s: fewer can do it", r.Approvals, count(len(accounts), "account"))
+		}
 	}
 }
 

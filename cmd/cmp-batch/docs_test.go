@@ -174,7 +174,7 @@ func reader(t *testing.T, home string) []string {
 		t.Fatal(err)
 	}
 	return append(os.Environ(), beMain+"=1", "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"),
-		"LC_ALL=C", "TMPDIR="+t.TempDir(), "USER=operator", "SUDO_USER=")
+		"LC_ALL=C", "TMPDIR="+t.TempDir(), "USER=mallory", "SUDO_USER=mallory")
 }
 
 // shell runs one block and gives what it printed on standard output.

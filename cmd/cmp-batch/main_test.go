@@ -44,8 +44,10 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
-			e.Setenv("USER", "operator")
-			e.Setenv("SUDO_USER", "")
+			// Who decides is no question of variables.
+			e.Setenv("USER", "mallory")
+			e.Setenv("SUDO_USER", "mallory")
+			e.Setenv("ME", operator())
 			e.Setenv("TZ", "Asia/Tokyo") // nothing printed may depend on it
 			return nil
 		},

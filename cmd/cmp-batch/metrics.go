@@ -51,13 +51,14 @@ var (
 	descCerts    = prometheus.NewDesc("cmpbatch_certificates_total", "Certificates by what was done.", []string{"done"}, nil)
 	descErrors   = prometheus.NewDesc("cmpbatch_errors_total", "Errors of the service by kind.", []string{"kind"}, nil)
 	descBatches  = prometheus.NewDesc("cmpbatch_batches_total", "Commits.", nil, nil)
+	descHeld     = prometheus.NewDesc("cmpbatch_held_ended_total", "Requests that were held for a person and are no more, by how that ended.", []string{"how"}, nil)
 	descNow      = prometheus.NewDesc("cmpbatch_work", "Messages claimed and not settled, by why.", []string{"state"}, nil)
 	descStore    = prometheus.NewDesc("cmpbatch_store_rows", "What the database holds.", []string{"kind"}, nil)
 )
 
 // Describe is for the registry.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descMessages, descReplies, descChannel, descCerts, descErrors, descBatches, descNow, descStore} {
+	for _, d := range []*prometheus.Desc{descMessages, descReplies, descChannel, descCerts, descErrors, descBatches, descHeld, descNow, descStore} {
 		ch <- d
 	}
 }
@@ -91,6 +92,8 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	counter(descErrors, s.Panics, "panic")
 	counter(descErrors, s.Conflicts, "conflict")
 	counter(descBatches, s.Batches)
+	counter(descHeld, s.Released, "answered")
+	counter(descHeld, s.Withdrawn, "withdrawn")
 	gauge(descNow, s.InFlight, "in_flight")
 	gauge(descNow, s.Deferred, "deferred")
 	gauge(descNow, s.Stuck, "stuck")

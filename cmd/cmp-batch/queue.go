@@ -45,6 +45,19 @@ type waitingJSON struct {
 	OnHold      bool   `json:"on_hold"`  // queue hold
 	Answered    bool   `json:"answered"` // it was told to wait; else nothing was answered
 	RequestHash string `json:"request"`  // SHA-256 of the request
+	// How many people have approved, and must; and what each has said.
+	Approvals       int        `json:"approvals"`
+	ApprovalsNeeded int        `json:"approvals_needed"`
+	Votes           []voteJSON `json:"votes,omitempty"`
+}
+
+// voteJSON is what one person said of a request.
+type voteJSON struct {
+	By       string `json:"by"`
+	Account  string `json:"account,omitempty"` // of the operating system
+	Time     string `json:"time,omitempty"`
+	Decision string `json:"decision"`
+	Note     string `json:"note,omitempty"` // of a rejection: what the requester is told
 }
 
 // failedJSON is a message that failed.
@@ -68,12 +81,21 @@ type undeliveredJSON struct {
 }
 
 func newWaitingJSON(t *cmpcore.Transaction) waitingJSON {
-	return waitingJSON{
+	j := waitingJSON{
 		Kind: "waiting", ID: fmt.Sprintf("%x", t.Key), Created: stamp(t.Created), Expires: optionalStamp(t.Expires),
 		Channel: t.Channel, Requester: t.Requester, Transaction: fmt.Sprintf("%x", t.TransactionID),
-		Body: t.Body.String(), Summary: t.Summary, Decision: decisionWord(t.Decision), DecidedBy: t.DecidedBy,
-		Reason: t.Reason, OnHold: t.Frozen, Answered: !t.Held, RequestHash: fmt.Sprintf("%x", t.Request),
+		Body: t.Body.String(), Summary: t.Summary, Decision: decisionWord(t.Decision), DecidedBy: t.DecidedBy(),
+		Reason: t.Reason(), Approvals: t.Approved(), ApprovalsNeeded: t.Needed(), OnHold: t.Frozen, Answered: !t.Held, RequestHash: fmt.Sprintf("%x", t.Request),
 	}
+	for i := range t.Votes {
+		v := &t.Votes[i]
+		at := ""
+		if v.At.Unix() > 0 { // it was not kept before
+			at = stamp(v.At)
+		}
+		j.Votes = append(j.Votes, voteJSON{By: v.By, Account: v.Account, Time: at, Decision: decisionWord(v.Decision), Note: v.Note})
+	}
+	return j
 }
 
 func newFailedJSON(f *spool.Failure) failedJSON {
@@ -96,6 +118,9 @@ func decisionWord(d cmpcore.Decision) string {
 // stateWord is where a waiting request stands, for people.
 func stateWord(t *cmpcore.Transaction) string {
 	word := decisionWord(t.Decision)
+	if t.Decision == cmpcore.Undecided && t.Needed() > 1 {
+		word = fmt.Sprintf("%d of %d approved", t.Approved(), t.Needed())
+	}
 	if t.Frozen {
 		return "on hold, " + word
 	}

@@ -21,10 +21,10 @@ import (
 
 // A change that somebody makes to a request that waits, and what to say of it.
 type waitingChange struct {
-	event string // of the audit log
-	// do tells whether there was anything to do.
-	do   func(ctx context.Context, t *cmpcore.Transaction) (bool, error)
-	done func(t *cmpcore.Transaction) string
+	// do makes it, with what the audit log shall tell of it in the same
+	// transaction.
+	do   func(ctx context.Context, t *cmpcore.Transaction) error
+	done func(was, now *cmpcore.Transaction) string
 }
 
 // change makes the change to the request with this identifier, also where
@@ -35,17 +35,12 @@ func (a *authority) change(ctx context.Context, id string, ch waitingChange) err
 		if err != nil {
 			return err
 		}
-		changed, err := ch.do(ctx, t)
+		err = ch.do(ctx, t)
 		if errors.Is(err, spool.ErrConflict) {
 			continue
 		}
 		if errors.Is(err, spool.ErrNotFound) {
 			return usageError{err}
-		}
-		if err == nil && changed {
-			err = a.note(ctx, cmpcore.AuditEntry{
-				Event: ch.event, Transaction: hex.EncodeToString(t.TransactionID), Detail: cut(t.Requester+" "+t.Summary, 300),
-			})
 		}
 		if err != nil {
 			return err
@@ -60,7 +55,7 @@ func (a *authority) change(ctx context.Context, id string, ch waitingChange) err
 		if a.cli.json {
 			return a.cli.printJSON(newWaitingJSON(now))
 		}
-		_, err = fmt.Fprintf(a.cli.stdout, "%x %s: %s\n", t.Key[:6], ch.done(t), escapeCut(t.Summary, 160))
+		_, err = fmt.Fprintf(a.cli.stdout, "%x %s: %s\n", t.Key[:6], ch.done(t, now), escapeCut(t.Summary, 160))
 		return err
 	}
 	return fmt.Errorf("request %s: %w", id, spool.ErrConflict)
@@ -77,22 +72,50 @@ func (a *authority) changeAll(ctx context.Context, ids []string, ch waitingChang
 	return errors.Join(errs...)
 }
 
-func (a *authority) decision(d cmpcore.Decision, reason string) waitingChange {
-	by := operator()
+// aboutWaiting is what the audit log tells of a change by a person.
+func aboutWaiting(event, by string, t *cmpcore.Transaction, more string) cmpcore.AuditEntry {
+	return cmpcore.AuditEntry{
+		Time: time.Now(), Event: event, Requester: "operator:" + by, Transaction: hex.EncodeToString(t.TransactionID),
+		Detail: cut(t.Requester+" "+t.Summary, 300) + more,
+	}
+}
+
+// vote is what a person says of requests.
+func (a *authority) vote(v cmpcore.Vote) waitingChange {
+	saidBefore := func(t *cmpcore.Transaction) bool {
+		o := t.VoteOf(v.By)
+		return o != nil && o.Decision == v.Decision && o.Note == v.Note
+	}
 	return waitingChange{
-		event: "decided-" + decisionWord(d),
-		do: func(ctx context.Context, t *cmpcore.Transaction) (bool, error) {
-			return true, a.store.Decide(ctx, t.Key, t.Version, d, by, reason)
+		do: func(ctx context.Context, t *cmpcore.Transaction) error {
+			if saidBefore(t) {
+				return nil
+			}
+			v.At = time.Now()
+			after := *t
+			if err := after.Vote(v); err != nil {
+				return err
+			}
+			return a.store.Decide(ctx, t.Key, t.Version, v, aboutWaiting("decided-"+decisionWord(v.Decision), v.By, t, aboutVote(v, &after)))
 		},
-		done: func(t *cmpcore.Transaction) string {
-			text := decisionWord(d)
-			if t.Decision != cmpcore.Undecided && t.Decision != d {
-				text += " (was " + decisionWord(t.Decision) + " by " + escapeCut(t.DecidedBy, 64) + ")"
+		done: func(was, t *cmpcore.Transaction) string {
+			text := decisionWord(v.Decision)
+			by := " by " + escapeCut(v.By, 64)
+			if saidBefore(was) {
+				by += " already"
+			}
+			switch {
+			case v.Decision == cmpcore.Approved && t.Decision == cmpcore.Rejected:
+				return text + by + ", but rejected by " + escapeCut(t.DecidedBy(), 64)
+			case t.Decision == cmpcore.Undecided:
+				return fmt.Sprintf("%s%s, %d of %d: somebody else must approve too", text, by, t.Approved(), t.Needed())
+			case t.Needed() > 1:
+				text += " by " + escapeCut(t.DecidedBy(), 200)
 			}
 			switch {
 			case t.Frozen:
 				text += ", but on hold until queue release"
-			case t.Held:
+			case was.Held:
 				text += ", the next run answers"
 			default:
 				text += ", it hears so when it asks again"
@@ -102,25 +125,64 @@ func (a *authority) decision(d cmpcore.Decision, reason string) waitingChange {
 	}
 }
 
+// aboutVote is what the audit log tells besides who and about what.
+func aboutVote(v cmpcore.Vote, after *cmpcore.Transaction) string {
+	text := ""
+	if after.Needed() > 1 {
+		text += fmt.Sprintf("; %d of %d approve", after.Approved(), after.Needed())
+	}
+	if v.Account != v.By {
+		text += "; account " + v.Account
+	}
+	if v.Note != "" {
+		text += "; " + cut(v.Note, 200)
+	}
+	return text
+}
+
+// oneLine checks what is written about a decision.
+func oneLine(flag, text string) error {
+	switch {
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl):
+		return usage("%s: it must be one line of text", flag)
+	case utf8.RuneCountInString(text) > maxSaid:
+		return usage("%s: it has more than %d characters", flag, maxSaid)
+	}
+	return nil
+}
+
+const maxSaid = 500 // characters
+
 func (c *cli) queueApproveCommand() *cobra.Command {
 	var all, yes bool
+	var by, note string
 	cmd := &cobra.Command{
 		Use:   "approve (ID... | --all)",
 		Short: "Say yes to requests that wait",
 		Long: `Say yes to requests that wait. What they ask for is checked again when it is
-issued, so an approval does not pass over the profile. A decision may be changed
-until it was acted on. The audit log has the name of who decided.
+issued, so an approval does not pass over the profile. Where the rule wants more
+than one approval, as many different people must say yes; one rejection rejects.
+Who said something may say something else until it was acted on. The audit log
+has the name of who decided.
 
---all is for those that are undecided and not on hold. It asks before, or wants
---yes where there is no terminal.
+Who you are is the account of the operating system, and nothing else proves it;
+under approvers: the configuration says whose that is. --by is for people who
+share an account.
+
+--all is for those that are undecided, not on hold, and not approved by you. It
+asks before, or wants --yes where there is no terminal.
 
 An ID that does not wait is wrong use: exit 2; the others are approved.`,
 		Example: `  cmp-batch queue approve 3f2a91
+  cmp-batch queue approve 3f2a91 --note "ticket 4711"
   cmp-batch queue approve --all --yes`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if all == (len(args) > 0) {
 				return hint(usage("IDs or --all say what is approved"), "cmp-batch queue ls lists what waits")
+			}
+			if err := oneLine("--note", note); err != nil {
+				return err
 			}
 			ctx := cmd.Context()
 			a, err := c.openLedger(ctx)
@@ -128,21 +190,32 @@ An ID that does not wait is wrong use: exit 2; the others are approved.`,
 				return err
 			}
 			defer a.close()
+			v, err := a.decider(by)
+			if err != nil {
+				return err
+			}
+			v.Decision, v.Note = cmpcore.Approved, note
 			if all {
-				if args, err = a.undecided(ctx, yes); err != nil || len(args) == 0 {
+				if args, err = a.undecided(ctx, v.By, yes); err != nil || len(args) == 0 {
 					return err
 				}
 			}
-			return a.changeAll(ctx, args, a.decision(cmpcore.Approved, ""))
+			return a.changeAll(ctx, args, a.vote(v))
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "all that are undecided and not on hold")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask before --all")
+	cmd.Flags().StringVar(&note, "note", "", "`TEXT` for queue show and the audit log")
+	byFlag(cmd, &by)
 	return c.withJSON(c.withConfig(cmd))
 }
 
+func byFlag(cmd *cobra.Command, by *string) {
+	cmd.Flags().StringVar(by, "by", "", "`NAME` of who decides, where people share an account")
+}
+
 // undecided lists what --all is about, after a person has said yes to it.
-func (a *authority) undecided(ctx context.Context, yes bool) ([]string, error) {
+func (a *authority) undecided(ctx context.Context, by string, yes bool) ([]string, error) {
 	c := a.cli
 	stdin, ok := c.stdin.(*os.File)
 	if !yes && !(ok && term.IsTerminal(int(stdin.Fd()))) {
@@ -154,7 +227,7 @@ func (a *authority) undecided(ctx context.Context, yes bool) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if t.Decision != cmpcore.Undecided || t.Frozen {
+		if t.Decision != cmpcore.Undecided || t.Frozen || t.VoteOf(by) != nil {
 			continue
 		}
 		ids = append(ids, fmt.Sprintf("%x", t.Key))
@@ -179,35 +252,38 @@ func (a *authority) undecided(ctx context.Context, yes bool) ([]string, error) {
 	return ids, nil
 }
 
-const maxRejection = 500 // characters
-
 func (c *cli) queueRejectCommand() *cobra.Command {
-	var reason string
+	var reason, by string
 	cmd := &cobra.Command{
 		Use:   "reject ID... --reason TEXT",
 		Short: "Say no to requests that wait",
-		Long: `Say no to requests that wait. The requester gets TEXT with the refusal. A
-decision may be changed until it was acted on.`,
+		Long: `Say no to requests that wait. The requester gets TEXT with the refusal. One
+rejection is enough, however many approvals a rule wants. Who said something may
+say something else until it was acted on.`,
 		Example: `  cmp-batch queue reject 3f2a91 --reason "unknown device"`,
 		Args:    needs(1, "the ID is missing"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case strings.TrimSpace(reason) == "":
+			if strings.TrimSpace(reason) == "" {
 				return usage("--reason says why; the requester gets it")
-			case !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
-				return usage("--reason: it must be one line of text")
-			case utf8.RuneCountInString(reason) > maxRejection:
-				return usage("--reason: it has more than %d characters", maxRejection)
+			}
+			if err := oneLine("--reason", reason); err != nil {
+				return err
 			}
 			a, err := c.openLedger(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer a.close()
-			return a.changeAll(cmd.Context(), args, a.decision(cmpcore.Rejected, reason))
+			v, err := a.decider(by)
+			if err != nil {
+				return err
+			}
+			v.Decision, v.Note = cmpcore.Rejected, reason
+			return a.changeAll(cmd.Context(), args, a.vote(v))
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "`TEXT` that the requester gets")
+	byFlag(cmd, &by)
 	return c.withJSON(c.withConfig(cmd))
 }
 
@@ -238,14 +314,14 @@ func (c *cli) freezeCommand(cmd *cobra.Command, frozen bool) *cobra.Command {
 		}
 		defer a.close()
 		return a.changeAll(cmd.Context(), args, waitingChange{
-			event: cmd.Name(), // hold, release
-			do: func(ctx context.Context, t *cmpcore.Transaction) (bool, error) {
+			do: func(ctx context.Context, t *cmpcore.Transaction) error {
 				if t.Frozen == frozen {
-					return false, nil
+					return nil
 				}
-				return true, a.store.Freeze(ctx, t.Key, t.Version, frozen)
+				// The events are hold and release.
+				return a.store.Freeze(ctx, t.Key, t.Version, frozen, aboutWaiting(cmd.Name(), operator(), t, ""))
 			},
-			done: func(t *cmpcore.Transaction) string {
+			done: func(t, _ *cmpcore.Transaction) string {
 				switch {
 				case frozen && t.Frozen:
 					return "is on hold already"

@@ -115,11 +115,8 @@ func (a *authority) showWaiting(ctx context.Context, t *cmpcore.Transaction) err
 	now := time.Now()
 	w := c.table(fmt.Sprintf("id:\t%x", t.Key))
 	fmt.Fprintf(w, "state:\t%s\n", stateWord(t))
-	if t.DecidedBy != "" {
-		fmt.Fprintf(w, "decided by:\t%s\n", cmptext.Escape(t.DecidedBy))
-	}
-	if t.Reason != "" {
-		fmt.Fprintf(w, "reason:\t%s\n", cmptext.Escape(t.Reason))
+	for _, v := range newWaitingJSON(t).Votes {
+		fmt.Fprintf(w, "%s by:\t%s\n", v.Decision, voteLine(&v))
 	}
 	fmt.Fprintf(w, "came:\t%s (%s ago)\n", stamp(t.Created), age(now.Sub(t.Created)))
 	if !t.Expires.IsZero() {
@@ -139,6 +136,21 @@ func (a *authority) showWaiting(ctx context.Context, t *cmpcore.Transaction) err
 		return err
 	}
 	return cmptext.Text(c.stdout, m, o)
+}
+
+// voteLine is who said something, when, and the note.
+func voteLine(v *voteJSON) string {
+	line := cmptext.Escape(v.By)
+	if v.Account != "" && v.Account != v.By {
+		line += " (account " + cmptext.Escape(v.Account) + ")"
+	}
+	if v.Time != "" {
+		line += " at " + v.Time
+	}
+	if v.Note != "" {
+		line += ": " + cmptext.Escape(v.Note)
+	}
+	return line
 }
 
 func (a *authority) showFailure(f *spool.Failure) error {

@@ -262,7 +262,7 @@ func (a *authority) watch(ctx context.Context, channels []channel) error {
 	s := j.pump.Stats().Summary
 	a.log.Info("stopped", slog.Group("summary",
 		"received", s.Received, "answered", s.Answered, "refused", s.Refused, "waiting", s.Waiting, "failed", s.Failed,
-		"silent", s.Silent, "duplicates", s.Duplicates, "released", s.Released, "nested", s.Nested, "issued", s.Issued, "revoked", s.Revoked,
+		"silent", s.Silent, "duplicates", s.Duplicates, "released", s.Released, "withdrawn", s.Withdrawn, "nested", s.Nested, "issued", s.Issued, "revoked", s.Revoked,
 		"undelivered", s.Undelivered, "incomplete", s.Incomplete))
 	if errors.Is(err, context.Canceled) {
 		err = nil

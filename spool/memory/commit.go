@@ -56,15 +56,21 @@ func (d *data) commit(batch []spool.Entry) (int64, []spool.Verdict) {
 		return 0, verdicts
 	}
 	d.batches = id
-	if len(audit) > 0 {
-		var head [32]byte
-		if n := len(d.audit); n > 0 {
-			head = d.audit[n-1].Head
-		}
-		entries := spool.AppendAudit(nil, audit)
-		d.audit = append(d.audit, spool.AuditRecord{Seq: int64(len(d.audit)) + 1, Entries: entries, Head: spool.AuditHead(head, entries)})
-	}
+	d.log(audit)
 	return id, verdicts
+}
+
+// log adds the entries of one commit to the audit log; none make no record.
+func (d *data) log(audit []cmpcore.AuditEntry) {
+	if len(audit) == 0 {
+		return
+	}
+	var head [32]byte
+	if n := len(d.audit); n > 0 {
+		head = d.audit[n-1].Head
+	}
+	entries := spool.AppendAudit(nil, audit)
+	d.audit = append(d.audit, spool.AuditRecord{Seq: int64(len(d.audit)) + 1, Entries: entries, Head: spool.AuditHead(head, entries)})
 }
 
 // enter stores e if it fits, with its parts.
@@ -95,6 +101,7 @@ func (d *data) enterAll(e *spool.Entry, batch int64, v *spool.Verdict, inner boo
 			return false
 		}
 		v.Outgoing = append(v.Outgoing, pv.Outgoing...)
+		v.Withdrawn += pv.Withdrawn
 	}
 	return true
 }
@@ -174,8 +181,13 @@ func (d *data) store(e *spool.Entry, batch int64, v *spool.Verdict, inner bool) 
 		d.transactions[t.Key] = t
 		if !t.State.Open() {
 			for _, kept := range d.messages {
-				if kept.der != nil && kept.keptFor == t.Key {
-					kept.der = nil
+				if kept.der == nil || kept.keptFor != t.Key {
+					continue
+				}
+				kept.der = nil
+				if kept.disposition == cmpcore.Held {
+					kept.disposition, kept.reason = cmpcore.Silent, spool.Withdrawn
+					v.Withdrawn++
 				}
 			}
 		} else if o.KeepRequest && m != nil && !e.Release {
@@ -216,6 +228,7 @@ func copyTransaction(t *cmpcore.Transaction) *cmpcore.Transaction {
 	c.FirstNonce = bytes.Clone(t.FirstNonce)
 	c.OurNonce = bytes.Clone(t.OurNonce)
 	c.Proof = bytes.Clone(t.Proof)
+	c.Votes = slices.Clone(t.Votes)
 	c.Items = slices.Clone(t.Items)
 	for i := range c.Items {
 		c.Items[i].Serial = bytes.Clone(c.Items[i].Serial)

@@ -91,25 +91,23 @@ func (s *Store) Waiting(ctx context.Context) iter.Seq2[*cmpcore.Transaction, err
 }
 
 // Decide records a decision.
-func (s *Store) Decide(ctx context.Context, key cmpcore.TransactionKey, version int64, decision cmpcore.Decision, by, reason string) error {
-	if decision > cmpcore.Rejected {
-		return fmt.Errorf("decide: %d is no decision", decision)
-	}
+func (s *Store) Decide(ctx context.Context, key cmpcore.TransactionKey, version int64, v cmpcore.Vote, audit ...cmpcore.AuditEntry) error {
 	return s.write(ctx, Decide, func(d *data) error {
-		return d.changeWaiting(key, version, func(t *cmpcore.Transaction) {
-			t.Decision, t.DecidedBy, t.Reason = decision, by, reason
-		})
+		return d.changeWaiting(key, version, audit, func(t *cmpcore.Transaction) error { return t.Vote(v) })
 	})
 }
 
 // Freeze sets or clears Frozen.
-func (s *Store) Freeze(ctx context.Context, key cmpcore.TransactionKey, version int64, frozen bool) error {
+func (s *Store) Freeze(ctx context.Context, key cmpcore.TransactionKey, version int64, frozen bool, audit ...cmpcore.AuditEntry) error {
 	return s.write(ctx, Freeze, func(d *data) error {
-		return d.changeWaiting(key, version, func(t *cmpcore.Transaction) { t.Frozen = frozen })
+		return d.changeWaiting(key, version, audit, func(t *cmpcore.Transaction) error {
+			t.Frozen = frozen
+			return nil
+		})
 	})
 }
 
-func (d *data) changeWaiting(key cmpcore.TransactionKey, version int64, change func(*cmpcore.Transaction)) error {
+func (d *data) changeWaiting(key cmpcore.TransactionKey, version int64, audit []cmpcore.AuditEntry, change func(*cmpcore.Transaction) error) error {
 	t := d.transactions[key]
 	if t == nil {
 		return fmt.Errorf("transaction %x: %w", key, spool.ErrNotFound)
@@ -117,8 +115,11 @@ func (d *data) changeWaiting(key cmpcore.TransactionKey, version int64, change f
 	if t.Version != version || t.State != cmpcore.AwaitingDecision {
 		return fmt.Errorf("transaction %x: %w", key, spool.ErrConflict)
 	}
-	change(t)
+	if err := change(t); err != nil {
+		return fmt.Errorf("transaction %x: %w", key, err)
+	}
 	t.Version++
+	d.log(audit)
 	return nil
 }
 

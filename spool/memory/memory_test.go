@@ -32,7 +32,7 @@ func writes(s *memory.Store) map[memory.Call]func() error {
 		memory.SetMeta:      func() error { return s.SetMeta(ctx, "k", []byte("v")) },
 		memory.AddSecret:    func() error { return s.AddSecret(ctx, &cmpcore.Secret{Ref: "r"}) },
 		memory.RemoveSecret: func() error { return s.RemoveSecret(ctx, "r") },
-		memory.Decide:       func() error { return s.Decide(ctx, cmpcore.TransactionKey{}, 1, 1, "", "") },
+		memory.Decide:       func() error { return s.Decide(ctx, cmpcore.TransactionKey{}, 1, cmpcore.Vote{By: "a", Decision: 1}) },
 		memory.Freeze:       func() error { return s.Freeze(ctx, cmpcore.TransactionKey{}, 1, true) },
 		memory.Forget:       func() error { return s.Forget(ctx, 1) },
 	}

@@ -114,15 +114,8 @@ func (b *commit) end() error {
 			}
 		}
 	}
-	if len(b.audit) > 0 {
-		seq, head, err := lastAudit(c)
-		if err != nil {
-			return err
-		}
-		head = spool.AuditHead(head, b.audit)
-		if err := c.q(qInsertAudit).int(seq + 1).blob(head[:]).blob(b.audit).exec(); err != nil {
-			return err
-		}
+	if err := insertAudit(c, b.audit); err != nil {
+		return err
 	}
 	for _, id := range b.released {
 		if err := c.q(qInsertUndelivered).int(id).int(b.id).exec(); err != nil {
@@ -137,6 +130,19 @@ func (b *commit) end() error {
 		delivered = 0
 	}
 	return c.q(qInsertBatch).int(b.id).int(b.first).int(b.next - 1).int(delivered).exec()
+}
+
+// insertAudit adds the entries of one commit to the log; none make no record.
+func insertAudit(c *conn, entries []byte) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	seq, head, err := lastAudit(c)
+	if err != nil {
+		return err
+	}
+	head = spool.AuditHead(head, entries)
+	return c.q(qInsertAudit).int(seq + 1).blob(head[:]).blob(entries).exec()
 }
 
 func lastAudit(c *conn) (seq int64, head [32]byte, err error) {
@@ -162,6 +168,11 @@ func (b *commit) apply(e *spool.Entry, v *spool.Verdict) error {
 		}
 	}
 	if t := o.Transaction; t != nil {
+		if b.waited && !t.State.Open() {
+			if err := b.withdraw(v); err != nil {
+				return err
+			}
+		}
 		tx, err := b.applyTransaction(t)
 		if err != nil {
 			return err
@@ -251,6 +262,16 @@ func (b *commit) applyMessage(e *spool.Entry, v *spool.Verdict) error {
 		q = q.int(*b.outer)
 	}
 	return q.exec()
+}
+
+// withdraw makes the held message of a transaction that is over Silent, unless
+// this entry has answered it.
+func (b *commit) withdraw(v *spool.Verdict) error {
+	if err := b.c.q(qWithdraw).text(spool.Withdrawn).int(b.tx).exec(); err != nil {
+		return err
+	}
+	v.Withdrawn += int(b.c.Changes())
+	return nil
 }
 
 func (b *commit) applyTransaction(t *cmpcore.Transaction) (id int64, err error) {

@@ -137,23 +137,21 @@ func (s *Store) transactionByID(ctx context.Context, id int64) (t *cmpcore.Trans
 	return t, err
 }
 
-// Decide records a decision, also in place of an earlier one that was not acted
-// on; Undecided takes one back.
-func (s *Store) Decide(ctx context.Context, key cmpcore.TransactionKey, version int64, d cmpcore.Decision, by, reason string) error {
-	if d > cmpcore.Rejected {
-		return fmt.Errorf("decide: %d is no decision", d)
-	}
-	return s.changeWaiting(ctx, "decide", key, version, func(t *cmpcore.Transaction) {
-		t.Decision, t.DecidedBy, t.Reason = d, by, reason
-	})
+// Decide records a vote.
+func (s *Store) Decide(ctx context.Context, key cmpcore.TransactionKey, version int64, v cmpcore.Vote, audit ...cmpcore.AuditEntry) error {
+	return s.changeWaiting(ctx, "decide", key, version, audit, func(t *cmpcore.Transaction) error { return t.Vote(v) })
 }
 
 // Freeze sets or clears Frozen.
-func (s *Store) Freeze(ctx context.Context, key cmpcore.TransactionKey, version int64, frozen bool) error {
-	return s.changeWaiting(ctx, "freeze", key, version, func(t *cmpcore.Transaction) { t.Frozen = frozen })
+func (s *Store) Freeze(ctx context.Context, key cmpcore.TransactionKey, version int64, frozen bool, audit ...cmpcore.AuditEntry) error {
+	return s.changeWaiting(ctx, "freeze", key, version, audit, func(t *cmpcore.Transaction) error {
+		t.Frozen = frozen
+		return nil
+	})
 }
 
-func (s *Store) changeWaiting(ctx context.Context, doing string, key cmpcore.TransactionKey, version int64, change func(*cmpcore.Transaction)) error {
+func (s *Store) changeWaiting(ctx context.Context, doing string, key cmpcore.TransactionKey, version int64, audit []cmpcore.AuditEntry,
+	change func(*cmpcore.Transaction) error) error {
 	return s.write(ctx, doing, true, func(c *conn) error {
 		e, err := s.current(c)
 		if err != nil {
@@ -172,9 +170,13 @@ func (s *Store) changeWaiting(ctx context.Context, doing string, key cmpcore.Tra
 		if t.State != cmpcore.AwaitingDecision {
 			return fmt.Errorf("transaction %x does not wait for a decision: %w", key, spool.ErrConflict)
 		}
-		change(t)
+		if err := change(t); err != nil {
+			return fmt.Errorf("transaction %x: %w", key, err)
+		}
 		b := commit{c: c, found: found{tx: id}}
-		_, err = b.applyTransaction(t)
-		return err
+		if _, err = b.applyTransaction(t); err != nil {
+			return err
+		}
+		return insertAudit(c, spool.AppendAudit(nil, audit))
 	})
 }

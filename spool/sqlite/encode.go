@@ -95,8 +95,9 @@ func (r *record) array32() (a [32]byte) { copy(a[:], r.fixed(32)); return a }
 const (
 	flagHeld byte = 1 << iota
 	flagFrozen
-	flagDecision // Decision, Reason and DecidedBy follow
+	flagDecision // Decision, its reason and who took it follow; until schema 2
 	flagProof    // Proof follows; since schema 2
+	flagVotes    // Approvals and Votes follow; since schema 3
 )
 
 // appendTransaction packs all of t but key, version and state.
@@ -126,20 +127,27 @@ func appendTransaction(b []byte, t *cmpcore.Transaction) []byte {
 	if t.Frozen {
 		flags |= flagFrozen
 	}
-	if t.Decision != 0 || t.Reason != "" || t.DecidedBy != "" {
-		flags |= flagDecision
-	}
 	if len(t.Proof) > 0 {
 		flags |= flagProof
 	}
-	b = append(b, flags)
-	if flags&flagDecision != 0 {
-		b = append(b, byte(t.Decision))
-		b = appendBytes(b, t.Reason)
-		b = appendBytes(b, t.DecidedBy)
+	if t.Approvals != 0 || len(t.Votes) > 0 {
+		flags |= flagVotes
 	}
+	b = append(b, flags)
 	if flags&flagProof != 0 {
 		b = appendBytes(b, t.Proof)
+	}
+	if flags&flagVotes != 0 {
+		b = binary.AppendUvarint(b, uint64(t.Approvals))
+		b = binary.AppendUvarint(b, uint64(len(t.Votes)))
+		for i := range t.Votes {
+			v := &t.Votes[i]
+			b = append(b, byte(v.Decision))
+			b = appendTime(b, v.At)
+			b = appendBytes(b, v.By)
+			b = appendBytes(b, v.Account)
+			b = appendBytes(b, v.Note)
+		}
 	}
 	return b
 }
@@ -180,14 +188,34 @@ func readTransaction(t *cmpcore.Transaction, b []byte) bool {
 	t.Held = flags&flagHeld != 0
 	t.Frozen = flags&flagFrozen != 0
 	if flags&flagDecision != 0 {
-		t.Decision = cmpcore.Decision(r.byte())
-		t.Reason = r.string()
-		t.DecidedBy = r.string()
+		v := cmpcore.Vote{Decision: cmpcore.Decision(r.byte()), Note: r.string(), By: r.string()}
+		if v.Decision != cmpcore.Undecided {
+			t.Votes = []cmpcore.Vote{v}
+		}
 	}
 	if flags&flagProof != 0 {
 		t.Proof = r.bytes()
 	}
+	if flags&flagVotes != 0 {
+		r.votes(t)
+	}
+	t.Tally()
 	return r.ok()
+}
+
+func (r *record) votes(t *cmpcore.Transaction) {
+	need := r.uint()
+	n := r.uint()
+	if need > math.MaxInt32 || n > uint64(len(r.b)) { // a vote has at least 5 octets
+		r.bad = true
+		return
+	}
+	t.Approvals = int(need)
+	for range n {
+		t.Votes = append(t.Votes, cmpcore.Vote{
+			Decision: cmpcore.Decision(r.byte()), At: r.time(), By: r.string(), Account: r.string(), Note: r.string(),
+		})
+	}
 }
 
 // appendCertificate packs the fields of c that have no column.

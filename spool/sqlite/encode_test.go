@@ -11,8 +11,8 @@ import (
 
 func FuzzReadTransaction(f *testing.F) {
 	f.Add(appendTransaction(nil, &cmpcore.Transaction{}))
-	f.Add(appendTransaction(nil, &cmpcore.Transaction{Requester: "secret:a", TransactionID: []byte{1}, Held: true, Decision: cmpcore.Approved,
-		DecidedBy: "alice", Items: []cmpcore.TransactionItem{{CertReqID: -1, Serial: []byte{2}, Confirmed: true, Unproven: true}}}))
+	f.Add(appendTransaction(nil, &cmpcore.Transaction{Requester: "secret:a", TransactionID: []byte{1}, Held: true, Approvals: 2,
+		Votes: []cmpcore.Vote{{By: "alice", Account: "a", Decision: cmpcore.Approved, Note: "n"}}, Items: []cmpcore.TransactionItem{{CertReqID: -1, Serial: []byte{2}, Confirmed: true, Unproven: true}}}))
 	f.Add([]byte{recordFormat})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var tx cmpcore.Transaction
@@ -39,7 +39,7 @@ func FuzzReadCertificate(f *testing.F) {
 }
 
 func TestTruncatedRecordsAreDamaged(t *testing.T) {
-	tx := appendTransaction(nil, &cmpcore.Transaction{Requester: "a", Items: []cmpcore.TransactionItem{{Serial: []byte{1}}}, Reason: "r"})
+	tx := appendTransaction(nil, &cmpcore.Transaction{Requester: "a", Items: []cmpcore.TransactionItem{{Serial: []byte{1}}}, Approvals: 2, Votes: []cmpcore.Vote{{By: "b", Decision: cmpcore.Rejected, Note: "r"}}})
 	cert := appendCertificate(nil, &cmpcore.Certificate{Profile: "p", Subject: []byte{0x30, 0}})
 	for i := range tx {
 		if readTransaction(new(cmpcore.Transaction), tx[:i]) {

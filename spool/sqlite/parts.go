@@ -65,6 +65,7 @@ func (b *commit) enterAll(e *spool.Entry, v *spool.Verdict) (bool, error) {
 			return false, err
 		}
 		v.Outgoing = append(v.Outgoing, pv.Outgoing...)
+		v.Withdrawn += pv.Withdrawn
 	}
 	b.outer = outer
 	return true, nil

@@ -40,6 +40,7 @@ const (
 	qRollbackTo
 	qReleaseSavepoint
 	qInsertRequest
+	qWithdraw
 	qDropRequest
 	qInsertTransaction
 	qUpdateTransaction
@@ -131,13 +132,15 @@ var queries = [queryCount]string{
 	qInsertMessage: `INSERT INTO message (id, era, h, rest, disposition, received, channel, name, reason, reply) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)`,
 	qInsertPart: `INSERT INTO message (id, era, h, rest, disposition, received, channel, name, reason, reply, part_of)
 		VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)`,
-	qInsertOutgoing:    `INSERT INTO outgoing (id, channel, name, der) VALUES (?1,?2,?3,?4)`,
-	qInsertArchived:    `INSERT INTO archived_key (kid, requester, serial, subject, created, envelope) VALUES (?1,?2,?3,?4,?5,?6)`,
-	qSavepoint:         `SAVEPOINT entry`,
-	qRollbackTo:        `ROLLBACK TO entry`,
-	qReleaseSavepoint:  `RELEASE entry`,
-	qReleaseMessage:    `UPDATE message SET disposition=?1, reason=?2, reply=?3 WHERE id=?4`,
-	qInsertRequest:     `INSERT OR REPLACE INTO request (message, tx, der) VALUES (?1,?2,?3)`,
+	qInsertOutgoing:   `INSERT INTO outgoing (id, channel, name, der) VALUES (?1,?2,?3,?4)`,
+	qInsertArchived:   `INSERT INTO archived_key (kid, requester, serial, subject, created, envelope) VALUES (?1,?2,?3,?4,?5,?6)`,
+	qSavepoint:        `SAVEPOINT entry`,
+	qRollbackTo:       `ROLLBACK TO entry`,
+	qReleaseSavepoint: `RELEASE entry`,
+	qReleaseMessage:   `UPDATE message SET disposition=?1, reason=?2, reply=?3 WHERE id=?4`,
+	qInsertRequest:    `INSERT OR REPLACE INTO request (message, tx, der) VALUES (?1,?2,?3)`,
+	qWithdraw: `UPDATE message SET disposition=6, reason=?1
+		WHERE id IN (SELECT message FROM request INDEXED BY request_tx WHERE tx=?2) AND disposition=4`,
 	qDropRequest:       `DELETE FROM request WHERE tx=?1`,
 	qInsertTransaction: `INSERT INTO tx (era, k1, k2, version, state, phase, expires, data) VALUES (?1,?2,?3,1,?4,?5,?6,?7)`,
 	qUpdateTransaction: `UPDATE tx SET version=?1, state=?2, phase=?3, expires=?4, data=?5 WHERE id=?6`,

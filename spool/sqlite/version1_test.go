@@ -17,9 +17,11 @@ import (
 // 1 has written: two enrolments that were delivered, the first with two uses of
 // the secret "dev"; then one commit of a held request, an enrolment that awaits
 // certConf, a failure, and CRL 7.
-func version1(t *testing.T) string {
+func version1(t *testing.T) string { return fixture(t, "version1") }
+
+func fixture(t *testing.T, name string) string {
 	t.Helper()
-	f, err := os.Open("testdata/version1.db.gz")
+	f, err := os.Open(filepath.Join("testdata", name+".db.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +94,7 @@ func TestADatabaseOfSchema1IsUpgraded(t *testing.T) {
 	}
 
 	// It goes on: a decision, and an outcome with all that is new.
-	if err := s.Decide(ctx, key, 1, cmpcore.Approved, "alice", ""); err != nil {
+	if err := s.Decide(ctx, key, 1, cmpcore.Vote{By: "alice", Decision: cmpcore.Approved}); err != nil {
 		t.Fatal(err)
 	}
 	list, err := s.Released(ctx, 9)

@@ -76,6 +76,10 @@ func waiting(name string, held bool) *cmpcore.Transaction {
 	return t
 }
 
+func vote(by string, d cmpcore.Decision, note string) cmpcore.Vote {
+	return cmpcore.Vote{By: by, Account: "account of " + by, At: day, Decision: d, Note: note}
+}
+
 // next is t as committed, in another state.
 func next(t *cmpcore.Transaction, version int64, state cmpcore.TransactionState) *cmpcore.Transaction {
 	c := *t

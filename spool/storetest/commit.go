@@ -15,7 +15,8 @@ import (
 func full() (spool.Entry, *cmpcore.Transaction, *cmpcore.Certificate) {
 	t := transaction("full")
 	t.Body, t.Held, t.Frozen = cmp.TypeP10CR, true, true
-	t.Decision, t.Reason, t.DecidedBy, t.Summary = cmpcore.Rejected, "no such device \u00fc\x00", "alice", "CN=full"
+	t.Approvals, t.Decision, t.Summary = 3, cmpcore.Rejected, "CN=full"
+	t.Votes = []cmpcore.Vote{vote("alice", cmpcore.Rejected, "no such device \u00fc\x00"), vote("\xff", cmpcore.Approved, "")}
 	t.Items = []cmpcore.TransactionItem{{CertReqID: -1, Serial: serial("full"), Confirmed: true}, {CertReqID: 1 << 40, Unproven: true}}
 	t.Requester, t.TransactionID, t.Expires = "cert:\xff\x00", []byte{0, 1, 0xff}, time.Time{}
 	c := certificate("full")

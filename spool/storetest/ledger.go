@@ -151,7 +151,7 @@ func testLongLists(b *bench) {
 	for t, err := range b.s.Waiting(ctx) {
 		b.ok(err)
 		// The Store can be used, and changed, while a list is read.
-		if err := b.s.Decide(ctx, t.Key, t.Version, cmpcore.Approved, "alice", ""); err != nil {
+		if err := b.s.Decide(ctx, t.Key, t.Version, vote("alice", cmpcore.Approved, "")); err != nil {
 			b.Fatal(err)
 		}
 		if nWaiting++; nWaiting == 20 {

@@ -189,7 +189,7 @@ func testProof(b *bench) {
 	if n := len(collect(b, b.s.Waiting(ctx))); n != 0 {
 		b.Errorf("%d transactions wait for a person", n)
 	}
-	b.is(b.s.Decide(ctx, key("a"), 1, cmpcore.Approved, "alice", ""), spool.ErrConflict, "decide")
+	b.is(b.s.Decide(ctx, key("a"), 1, vote("alice", cmpcore.Approved, "")), spool.ErrConflict, "decide")
 	expired := func(at time.Time) int {
 		return len(get[[]*cmpcore.Transaction](b)(b.s.Expired(ctx, at, 9)))
 	}
