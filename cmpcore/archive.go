@@ -24,7 +24,7 @@ const (
 	ArchiveRequired ArchiveMode = 2 // whoever gives none is refused
 )
 
-// maxArchivedKeys bounds the envelopes of one message that are opened: each
+// maxArchivedKeys bounds the private keys of one message that are opened: each
 // costs an operation with the encryption key.
 const maxArchivedKeys = 16
 
@@ -79,7 +79,16 @@ func (x *exchange) openArchived(rule *Rule, it *certItem) error {
 }
 
 func (x *exchange) readArchived(it *certItem) (crypto.PrivateKey, error) {
-	e, err := cms.ParseEnvelopedData(it.envelope)
+	return x.openKey(it.envelope, it, func(k *cms.KeyWithID) bool {
+		name, ok := k.Name.DirectoryName()
+		return !ok || name.Matches(it.prepared.Subject) || name.Matches(it.ask.Subject)
+	})
+}
+
+// openKey opens a private key that came encrypted to us. It must be that of the
+// request, and mine must accept its identifier.
+func (x *exchange) openKey(envelope []byte, it *certItem, mine func(*cms.KeyWithID) bool) (crypto.PrivateKey, error) {
+	e, err := cms.ParseEnvelopedData(envelope)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +104,7 @@ func (x *exchange) readArchived(it *certItem) (crypto.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if name, ok := k.Name.DirectoryName(); ok && !name.Matches(it.prepared.Subject) && !name.Matches(it.ask.Subject) {
+	if !mine(k) {
 		return nil, errors.New("it is somebody else's")
 	}
 	private, err := k.Key.Parse()
@@ -107,6 +116,7 @@ func (x *exchange) readArchived(it *certItem) (crypto.PrivateKey, error) {
 		return nil, err
 	}
 	if !sameKeys(spki, it.ask.PublicKey) {
+		alg.WipePrivateKey(private)
 		return nil, errors.New("another key")
 	}
 	return private, nil
@@ -156,11 +166,20 @@ func spkiOf(cert []byte) []byte {
 
 // checkArchive refuses rules that could not be kept.
 func (c *Config) checkArchive(r *Rule) error {
-	if r.handlesKeys() && c.Encryption == nil {
-		return fmt.Errorf("rule %s: private keys are archived or recovered, but there is no encryption certificate with its key", r.Name)
+	if !r.handlesKeys() {
+		return nil
 	}
-	if r.handlesKeys() && bytes.Equal(spkiOf(c.Encryption.Certificate), spkiOf(c.Authority.Certificate)) {
-		return fmt.Errorf("rule %s: private keys would be archived with the CA's own key; give the encryption certificate another one", r.Name)
+	return c.checkEncryption(r)
+}
+
+// checkEncryption refuses to open private keys of others with no key, or with
+// that which signs certificates.
+func (c *Config) checkEncryption(r *Rule) error {
+	switch {
+	case c.Encryption == nil:
+		return fmt.Errorf("rule %s: private keys are archived, recovered or prove possession, but there is no encryption certificate with its key", r.Name)
+	case bytes.Equal(spkiOf(c.Encryption.Certificate), spkiOf(c.Authority.Certificate)):
+		return fmt.Errorf("rule %s: private keys would be encrypted to the CA's own key; give the encryption certificate another one", r.Name)
 	}
 	return nil
 }

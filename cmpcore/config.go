@@ -162,6 +162,8 @@ type Rule struct {
 	Approvals int
 	// Archive says whether the private keys of certificates are kept here.
 	Archive ArchiveMode
+	// Proofs are forms of proof of possession accepted besides the usual ones.
+	Proofs Proofs
 	// Unattended lets ccr and krr be answered without a person, which else it never is.
 	Unattended bool
 
@@ -260,6 +262,9 @@ func (c *Config) check() error {
 			}
 		}
 		if err := c.checkArchive(&r); err != nil {
+			errs = append(errs, err)
+		}
+		if err := c.checkProofs(&r); err != nil {
 			errs = append(errs, err)
 		}
 		if slices.Contains(r.May, cmp.TypeCCR) {

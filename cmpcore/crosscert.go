@@ -44,7 +44,7 @@ func (x *exchange) checkCrossRequest(it *certItem) error {
 	if it.envelope != nil {
 		return refuse(cmp.BadRequest, "the key of a CA is not given away (RFC 9810 section 5.3.11)")
 	}
-	if _, ok := it.req.POPO.(*crmf.POPOSigningKey); !ok {
+	if p, ok := it.req.POPO.(*crmf.POPOSigningKey); !ok || alg.IsStaticDH(p.Algorithm) {
 		return refuse(cmp.BadPOP, "a ccr needs a proof of possession by signature")
 	}
 	return nil

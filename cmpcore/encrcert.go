@@ -13,8 +13,8 @@ import (
 )
 
 // checkDecryptionKey checks the proofs of keys that do not sign (RFC 9810
-// section 5.2.8.3), as far as a request can have one: what is served are proofs
-// by what follows.
+// section 5.2.8.3), as far as a request can have one: encrCert and challengeResp
+// are proofs by what follows.
 func (x *exchange) checkDecryptionKey(orig *cmp.PKIMessage, it *certItem, rule *Rule, pub crypto.PublicKey, p *crmf.POPOPrivKey) error {
 	uses := alg.Uses(pub)
 	fits := uses&(alg.UseEncipher|alg.UseEncapsulate) != 0
@@ -24,10 +24,16 @@ func (x *exchange) checkDecryptionKey(orig *cmp.PKIMessage, it *certItem, rule *
 	if !fits {
 		return refuse(cmp.BadPOP, "this proof of possession is not for this type of key").because("%s", alg.KeyType(pub))
 	}
-	if p.Form != crmf.SubsequentMessage {
+	it.popUse = p.Use
+	switch p.Form {
+	case crmf.SubsequentMessage:
+	case crmf.AgreeMAC, crmf.DHMAC:
+		return x.checkAgreementMAC(orig, it, rule, pub, p)
+	case crmf.EncryptedKeyPOP:
+		return x.checkRevealedKey(orig, it, rule, p)
+	default: // thisMessage
 		return refuse(cmp.BadPOP, "this form of proof of possession is not served here")
 	}
-	it.popUse = p.Use
 	if p.Subsequent == crmf.ChallengeResp {
 		return x.checkChallengeResponse(rule, orig, it, pub)
 	}
@@ -38,7 +44,8 @@ func (x *exchange) checkDecryptionKey(orig *cmp.PKIMessage, it *certItem, rule *
 	return nil
 }
 
-// checkPOPUsage: who proves that it can decrypt has not proven that it can sign.
+// checkPOPUsage: who proves that it can decrypt or agree on a key asks not for a
+// certificate to sign with.
 func (it *certItem) checkPOPUsage() error {
 	need := pkix.KeyEncipherment | pkix.DataEncipherment
 	if it.popUse == crmf.KeyAgreement {

@@ -29,7 +29,8 @@ type certItem struct {
 	private   crypto.PrivateKey // it was, and is on its way to the requester
 	encrypt   crypto.PublicKey  // the certificate goes out encrypted to this, its own key
 	challenge crypto.PublicKey  // possession of it is to be proven by a response
-	popUse    int               // of what kind the proof by decryption is
+	popUse    int               // of what kind the proof is, where it is none by signature
+	revealed  bool              // the proof is the private key itself
 	envelope  []byte            // has the private key to archive
 	archive   crypto.PrivateKey // it, opened
 	keep      bool              // the key made here is to be archived
@@ -303,7 +304,8 @@ func (x *exchange) checkControls(rule *Rule, it *certItem) error {
 }
 
 // maxPOPMACs bounds the publicKeyMACs of one message: each costs the derivation
-// of a key with as many iterations as the policy accepts.
+// of a key with as many iterations as the policy accepts. Password-based MACs of
+// agreeMAC count too.
 const maxPOPMACs = 10
 
 // checkPOP checks proof of possession (RFC 9810 section 5.2.8, RFC 4211 section 4).
@@ -319,11 +321,7 @@ func (x *exchange) checkPOP(rule *Rule, orig *cmp.PKIMessage, it *certItem) erro
 		return refuse(cmp.BadCertTemplate, "this type of key is not accepted from this requester").because("%s under rule %s", kt, rule.Name)
 	}
 	if it.req == nil {
-		p10 := &orig.Body.(*cmp.P10CR).Request
-		if err := alg.Verify(p10.Algorithm, pub, p10.RawInfo, p10.Signature, x.policy.Signatures); err != nil {
-			return popFailure(err)
-		}
-		return nil
+		return x.checkPKCS10Proof(rule, it, pub, orig.Body.(*cmp.P10CR))
 	}
 	switch p := it.req.POPO.(type) {
 	case nil:
@@ -348,11 +346,7 @@ func (x *exchange) checkPOP(rule *Rule, orig *cmp.PKIMessage, it *certItem) erro
 		if p.Input != nil && p.Input.Sender != nil && !bytes.Equal(p.Input.Sender, orig.Header.Sender) {
 			return refuse(cmp.BadPOP, "the sender in poposkInput is not the sender of the message")
 		}
-		policy := crmf.POPPolicy{Signature: x.policy.Signatures, AnyForm: x.policy.tolerates("pop-form")}
-		if err := crmf.VerifySignaturePOP(it.req, pub, &policy); err != nil {
-			return popFailure(err)
-		}
-		return nil
+		return x.checkSignedProof(rule, it, pub, p)
 	case *crmf.POPOPrivKey:
 		return x.checkDecryptionKey(orig, it, rule, pub, p)
 	default:
@@ -618,6 +612,9 @@ func (x *exchange) issue(rule *Rule, it *certItem, t *Transaction, implicit bool
 		a.Profile = it.profile
 		if it.private != nil {
 			a.Detail = "the key was made here: " + it.prepared.KeyType
+		}
+		if it.revealed {
+			a.Detail = "the private key was the proof of possession"
 		}
 		if len(x.out.Archive) > archived {
 			a.Detail = strings.TrimPrefix(a.Detail+"; the private key is archived", "; ")

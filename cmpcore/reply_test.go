@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cmp-batch/cmpcore"
+	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
 	"cmp-batch/cmpcore/pkix"
 )
@@ -260,7 +261,7 @@ func (r *reply) checkCertificate(c *cmp.CertResponse, bad func(string, ...any)) 
 	}
 	want := r.keys[c.CertReqID.Int64()]
 	if cert.PublicKey == nil && want != nil { // one that crypto/x509 does not read
-		if der, err := x509.MarshalPKIXPublicKey(want.Public()); err != nil || !bytes.Equal(der, cert.RawSubjectPublicKeyInfo) {
+		if der, err := alg.MarshalPublicKey(want.Public()); err != nil || !bytes.Equal(der, cert.RawSubjectPublicKeyInfo) {
 			bad("certificate %d has another key than the request", c.CertReqID)
 		}
 		return

@@ -17,6 +17,7 @@ type staticKey struct {
 	key        crypto.PrivateKey
 	sender     pkix.GeneralName
 	kid        []byte
+	recipient  alg.StaticRecipient
 	chain, cut [][]byte // its certificate first; cut: without self-signed ones
 }
 
@@ -79,7 +80,8 @@ func (e *Engine) newStaticKey(k *StaticKey, u staticUse) (*staticKey, error) {
 	}
 	s := &staticKey{
 		key: k.Key, sender: pkix.NewDirectoryName(pkix.Name(cert.RawSubject)), kid: cert.SubjectKeyId,
-		chain: e.chainOf(k.Certificate, k.Chain),
+		recipient: alg.StaticRecipient{Subject: cert.RawSubject, Issuer: cert.RawIssuer, Serial: cert.SerialNumber},
+		chain:     e.chainOf(k.Certificate, k.Chain),
 	}
 	s.cut, err = withoutRoots(s.chain)
 	return s, err

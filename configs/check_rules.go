@@ -53,6 +53,7 @@ func (r *reader) rules(w *written, dir string) []Rule {
 		if w.CA.Encryption == nil && rules[i].may(cmp.TypeKRR) {
 			r.fault(child(at, "may"), "krr brings archived keys, and nothing opens the archive; write ca.encryption")
 		}
+		r.keysOfProofs(at, &rules[i], &w.CA)
 		if w.CA.Encryption == nil && rules[i].Archive != "none" && rules[i].Archive != "" {
 			r.fault(child(at, "archive"), "keys come encrypted, and are kept so; write ca.encryption, whose certificate is what they are encrypted to")
 		}
@@ -66,6 +67,29 @@ func chooses(allowed []string, purpose pkix.OID) bool {
 		o, ok := pkix.ExtKeyUsageByName(s)
 		return ok && o == purpose || s == purpose.String()
 	})
+}
+
+// ProofNames are the words of rules[].proofs.
+var ProofNames = []string{ProofAgreeMAC, ProofDHMAC, ProofEncryptedKey}
+
+// The words of rules[].proofs.
+const (
+	ProofAgreeMAC     = "agree-mac"
+	ProofDHMAC        = "dh-mac"
+	ProofEncryptedKey = "encrypted-key"
+)
+
+// keysOfProofs: what is encrypted or computed for a key needs that key.
+func (r *reader) keysOfProofs(at string, out *Rule, ca *writtenCA) {
+	for i, p := range out.Proofs {
+		path := index(child(at, "proofs"), i)
+		switch {
+		case p == ProofEncryptedKey && ca.Encryption == nil:
+			r.fault(path, "keys come encrypted; write ca.encryption, whose certificate is what they are encrypted to")
+		case (p == ProofAgreeMAC || p == ProofDHMAC) && ca.KeyAgreement == nil:
+			r.fault(path, "the MAC is made with the CA's key for key agreement; write ca.key_agreement")
+		}
+	}
 }
 
 // uniqueName checks the name of an element of a list.
@@ -92,6 +116,7 @@ func (r *reader) rule(at string, w *writtenRule, profiles []string, caProfiles m
 	if modes := []string{"none", "allowed", "required"}; r.word(child(at, "archive"), w.Archive, modes...) >= 0 {
 		out.Archive = w.Archive
 	}
+	out.Proofs = r.words(child(at, "proofs"), w.Proofs, "a proof of possession", ProofNames)
 	switch r.word(child(at, "approval"), w.Approval, "none", "sensitive", "required") {
 	case 0:
 		out.Unattended = true
@@ -275,6 +300,7 @@ func (r *reader) uselessKeys(at string, out *Rule) {
 	useless("subjects", !out.issues() && !out.may(cmp.TypeKRR), "none of may brings a certificate")
 	useless("key_types", !out.issues(), "none of may brings a certificate")
 	useless("central_keys", !out.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR), "it is about ir, cr and kur, and none is in may")
+	useless("proofs", !out.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR, cmp.TypeP10CR), "it is about ir, cr, kur and p10cr, and none is in may")
 	useless("archive", !out.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR), "it is about ir, cr and kur, and none is in may")
 	useless("update", !out.may(cmp.TypeKUR), "kur is not in may")
 	useless("revoke", !out.may(cmp.TypeRR), "rr is not in may")

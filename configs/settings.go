@@ -99,6 +99,8 @@ type Rule struct {
 	Own      bool
 	// CentralKeys are the types of keys that are made here; empty: none are.
 	CentralKeys []string
+	// Proofs are those of possession accepted besides the usual, of ProofNames.
+	Proofs []string
 
 	Approval    bool   // a person must say yes
 	Approvals   int    // how many people must say yes where one must; at least 1

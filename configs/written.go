@@ -232,6 +232,15 @@ type writtenRule struct {
 	// and kur bring, or that the CA makes and is asked to keep; `required` refuses
 	// requests without; `none` refuses requests with one. krr gets them back.
 	Archive string `yaml:"archive"`
+	// Forms of proof of possession accepted besides a signature, an encrypted
+	// certificate and a challenge: `agree-mac`, a MAC under the Diffie-Hellman
+	// secret of the requested key and that of ca.key_agreement (agreeMAC,
+	// DHBasedMac in a signature's place, and static ECDH of RFC 6955, also in
+	// p10cr); `dh-mac`, its deprecated form with SHA-1; `encrypted-key`, the private
+	// key itself, encrypted to the certificate of ca.encryption: the CA sees it,
+	// but keeps it only where archive lets it and the request asks for that. Left
+	// out, none of these.
+	Proofs []string `yaml:"proofs"`
 	// Only for holders of certificates: names of a new certificate must be
 	// those of the certificate that signs, and only it may be updated or revoked.
 	Own bool `yaml:"own"`

@@ -372,10 +372,26 @@ var archiveModes = map[string]cmpcore.ArchiveMode{
 	"none": cmpcore.ArchiveNone, "allowed": cmpcore.ArchiveAllowed, "required": cmpcore.ArchiveRequired,
 }
 
+// proofs reads rules[].proofs.
+func proofs(names []string) (p cmpcore.Proofs) {
+	for _, n := range names {
+		switch n {
+		case configs.ProofAgreeMAC:
+			p |= cmpcore.ProofAgreement
+		case configs.ProofDHMAC:
+			p |= cmpcore.ProofDHMAC
+		case configs.ProofEncryptedKey:
+			p |= cmpcore.ProofEncryptedKey
+		}
+	}
+	return p
+}
+
 func engineRule(r *configs.Rule) (cmpcore.Rule, error) {
 	out := cmpcore.Rule{
 		Name: r.Name, May: r.May, Profiles: r.Profiles, Own: r.Own, KeyTypes: r.KeyTypes, CentralKeys: r.CentralKeys,
 		Approval: r.Approval, Approvals: r.Approvals, Unattended: r.Unattended, Archive: archiveModes[r.Archive],
+		Proofs:     proofs(r.Proofs),
 		RAVerified: r.RAVerified, SameKey: r.SameKey, ChangeNames: r.ChangeNames, UpdateAny: r.UpdateAny, RevokeAny: r.RevokeAny,
 		Names: matchNames(r.Subjects),
 	}

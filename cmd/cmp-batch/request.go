@@ -40,6 +40,7 @@ type requestFlags struct {
 	raVerified               bool
 	centralKey               string
 	pop                      string
+	encryptionCert           string // of the CA, for pop encrypted-key
 	csr                      string
 	old                      string
 	revoke, issuer, serial   string
@@ -109,7 +110,8 @@ writes FILE.key.`,
 	fl.StringVar(&f.validity, "validity", "", "wanted validity, as 90d or 1y (default: as the CA likes)")
 	fl.StringSliceVar(&f.profile, "profile", nil, "certificate profile of the CA (certProfile)")
 	fl.BoolVar(&f.implicit, "implicit-confirm", false, "ask the CA to do without a confirmation")
-	fl.StringVar(&f.pop, "pop", "", "how possession of the key is proven: signature; encr-cert, where the certificate is to come encrypted; or challenge, where the CA is to send one (default: signature, encr-cert for keys that cannot sign)")
+	fl.StringVar(&f.pop, "pop", "", "how possession of the key is proven: signature; encr-cert, where the certificate is to come encrypted; challenge, where the CA is to send one; agree-mac or agree-signature, a MAC under the secret with --ca-agreement-cert; or encrypted-key, the private key itself for --ca-encryption-cert (default: signature, encr-cert for keys that cannot sign)")
+	fl.StringVar(&f.encryptionCert, "ca-encryption-cert", "", "encryption certificate `FILE` of the CA, with --pop encrypted-key")
 	fl.BoolVar(&f.raVerified, "ra-verified", false, "as an RA: say that possession of the key was checked")
 	fl.IntVar(&f.pathLen, "path-len", -1, "for ccr: wanted path length, how many CAs may follow; -1: any")
 	fl.StringVar(&f.archive, "archive", "", "have the CA keep the private key, encrypted to the CA's encryption certificate in `FILE`")
@@ -129,7 +131,7 @@ writes FILE.key.`,
 	fl.StringVar(&f.macHMAC, "mac-hmac", "", "hash of the MAC's HMAC (default sha256), or kmac128 or kmac256 for KMAC in its place")
 	fl.IntVar(&f.iterations, "mac-iterations", 0, "iterations of the key derivation (default 10000)")
 	fl.BoolVar(&f.dhMAC, "dh-mac", false, "protect with a MAC by Diffie-Hellman: --sign-key and --cert are for key agreement")
-	fl.StringVar(&f.agreementCert, "ca-agreement-cert", "", "certificate `FILE` of the CA for key agreement, with --dh-mac")
+	fl.StringVar(&f.agreementCert, "ca-agreement-cert", "", "certificate `FILE` of the CA for key agreement, with --dh-mac, --pop agree-mac and agree-signature")
 	fl.BoolVar(&f.kemMAC, "kem-mac", false, "protect by a KEM: --sign-key and --cert are of one; genm --info kemCiphertextInfo comes first, then --after")
 	fl.StringVar(&f.after, "after", "", "session `FILE` of the genm that fetched a ciphertext, with --kem-mac")
 	fl.StringVar(&f.kemCert, "ca-kem-cert", "", "certificate `FILE` of the CA's KEM key, under which it then protects its answers")
@@ -160,8 +162,14 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	if err := f.checkCentralKey(kind, &o); err != nil {
 		return usageError{err}
 	}
-	if f.dhMAC != (f.agreementCert != "") {
+	if f.dhMAC && f.agreementCert == "" || f.agreementCert != "" && !f.dhMAC && !f.agrees() {
 		return usage("--dh-mac and --ca-agreement-cert go together")
+	}
+	if f.agrees() && f.agreementCert == "" {
+		return usage("--pop %s needs --ca-agreement-cert", f.pop)
+	}
+	if (f.pop == popEncryptedKey) != (f.encryptionCert != "") {
+		return usage("--pop encrypted-key and --ca-encryption-cert go together")
 	}
 	if f.dhMAC && (f.signCert == "" || f.pbmac1 || f.iterations != 0) {
 		return usage("--dh-mac needs --cert and --sign-key, and has neither --pbmac1 nor --mac-iterations")
@@ -243,11 +251,7 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 		}
 		o.Recovery = r
 	case cmp.TypeP10CR:
-		signer, ok := key.(crypto.Signer)
-		if !ok && f.csr == "" {
-			return usage("p10cr proves possession by a signature, and the key cannot sign; ask by ir, cr or kur")
-		}
-		if o.PKCS10, err = f.pkcs10(signer); err != nil {
+		if o.PKCS10, err = f.pkcs10(key); err != nil {
 			return usageError{err}
 		}
 	default:
@@ -299,7 +303,14 @@ const (
 	popSignature = "signature"
 	popEncrCert  = "encr-cert"
 	popChallenge = "challenge"
+
+	popAgreeMAC       = "agree-mac"
+	popAgreeSignature = "agree-signature"
+	popEncryptedKey   = "encrypted-key"
 )
+
+// agrees tells whether possession is proven with the CA's key for key agreement.
+func (f *requestFlags) agrees() bool { return f.pop == popAgreeMAC || f.pop == popAgreeSignature }
 
 // choosePOP settles how possession of a key is proven.
 func (f *requestFlags) choosePOP(kind cmp.BodyType, key crypto.PrivateKey, o *client.Options) error {
@@ -322,15 +333,21 @@ func (f *requestFlags) choosePOP(kind cmp.BodyType, key crypto.PrivateKey, o *cl
 			return errors.New("--pop and --ra-verified exclude each other")
 		}
 		return nil
-	case popEncrCert, popChallenge:
+	case popEncrCert, popChallenge, popAgreeMAC, popAgreeSignature, popEncryptedKey:
 	default:
-		return fmt.Errorf("--pop: %q is none of signature, encr-cert and challenge", f.pop)
+		return fmt.Errorf("--pop: %q is none of signature, encr-cert, challenge, agree-mac, agree-signature and encrypted-key", f.pop)
 	}
 	switch {
 	case f.raVerified:
 		return errors.New("--pop and --ra-verified exclude each other")
+	case kind == cmp.TypeP10CR && f.pop == popAgreeMAC:
+		return nil
 	case kind == cmp.TypeP10CR:
-		return errors.New("p10cr proves possession by a signature; ask by ir, cr or kur for a key that cannot sign")
+		return errors.New("p10cr proves possession by a signature or agree-mac; ask by ir, cr or kur for a key that cannot sign")
+	case kind == cmp.TypeCCR:
+		return errors.New("ccr proves possession by a signature")
+	case f.pop == popAgreeSignature:
+		return nil
 	case f.implicit && f.pop == popEncrCert:
 		return errors.New("--implicit-confirm does not go with --pop encr-cert: the confirmation is the proof")
 	}
@@ -430,6 +447,15 @@ func (f *requestFlags) certificate(key crypto.PrivateKey) (r client.CertificateR
 		r.POP = client.POPEncrCert
 	case popChallenge:
 		r.POP = client.POPChallenge
+	case popAgreeMAC:
+		err = f.proveTo(&r, client.POPAgreeMAC, key, "--ca-agreement-cert", f.agreementCert)
+	case popAgreeSignature:
+		err = f.proveTo(&r, client.POPAgreeSignature, key, "--ca-agreement-cert", f.agreementCert)
+	case popEncryptedKey:
+		err = f.proveTo(&r, client.POPEncryptedKey, key, "--ca-encryption-cert", f.encryptionCert)
+	}
+	if err != nil {
+		return r, err
 	}
 	if f.centralKey != "" {
 		a, _ := alg.KeyTypeAlgorithm(f.centralKey) // zero for any
@@ -495,6 +521,16 @@ func (f *requestFlags) certificate(key crypto.PrivateKey) (r client.CertificateR
 	return r, nil
 }
 
+// proveTo sets a proof that only the CA with a certificate can check.
+func (f *requestFlags) proveTo(r *client.CertificateRequest, pop client.POP, key crypto.PrivateKey, flag, path string) error {
+	certs, err := readCertificates(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	r.POP, r.ProofTo, r.ProofKey = pop, certs[0], key
+	return nil
+}
+
 // cross is what ccr has beyond other requests.
 func (f *requestFlags) cross(r *client.CertificateRequest, cred *client.Credentials) error {
 	if f.validity == "" {
@@ -558,7 +594,7 @@ func parseSANs(list []string) ([]pkix.GeneralName, error) {
 }
 
 // pkcs10 reads --csr or makes a CertificationRequest with the key.
-func (f *requestFlags) pkcs10(key crypto.Signer) ([]byte, error) {
+func (f *requestFlags) pkcs10(key crypto.PrivateKey) ([]byte, error) {
 	if f.csr != "" {
 		data, err := readBounded(f.csr, 1<<20)
 		if err != nil {
@@ -579,15 +615,15 @@ func (f *requestFlags) pkcs10(key crypto.Signer) ([]byte, error) {
 	if subject == nil {
 		subject = pkix.EmptyName
 	}
-	spki, err := alg.MarshalPublicKey(key.Public())
-	if err != nil {
-		return nil, err
-	}
-	sigAlg, err := alg.SignatureFor(key.Public(), "")
+	spki, err := alg.MarshalPublicKey(key.(interface{ Public() crypto.PublicKey }).Public())
 	if err != nil {
 		return nil, err
 	}
 	tmpl, err := f.certificate(key)
+	if err != nil {
+		return nil, err
+	}
+	sigAlg, sign, err := pkcs10Signer(key, &tmpl)
 	if err != nil {
 		return nil, err
 	}
@@ -613,9 +649,30 @@ func (f *requestFlags) pkcs10(key crypto.Signer) ([]byte, error) {
 		}
 		attrs = append(attrs, a)
 	}
-	return pkcs10.Build(subject, spki, attrs, sigAlg, func(info []byte) ([]byte, error) {
-		return alg.Sign(rand.Reader, key, sigAlg, info)
-	})
+	return pkcs10.Build(subject, spki, attrs, sigAlg, sign)
+}
+
+// pkcs10Signer is how the key signs a PKCS #10 request, or what it does in place
+// of that (RFC 6955).
+func pkcs10Signer(key crypto.PrivateKey, r *client.CertificateRequest) (a pkix.AlgorithmIdentifier, sign func([]byte) ([]byte, error), err error) {
+	if r.POP == client.POPAgreeMAC {
+		if a, err = alg.StaticPOPFor(key.(interface{ Public() crypto.PublicKey }).Public()); err != nil {
+			return a, nil, err
+		}
+		dh, err := client.StaticDH(key, r.ProofTo)
+		if err != nil {
+			return a, nil, err
+		}
+		return a, func(info []byte) ([]byte, error) { return dh.Sign(a, info) }, nil
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return a, nil, errors.New("the key cannot sign")
+	}
+	if a, err = alg.SignatureFor(signer.Public(), ""); err != nil {
+		return a, nil, err
+	}
+	return a, func(info []byte) ([]byte, error) { return alg.Sign(rand.Reader, signer, a, info) }, nil
 }
 
 // revocation is the request of rr.

@@ -77,6 +77,14 @@ type CertificateRequest struct {
 	// empty is the key's default.
 	Signature string
 
+	// ProofTo is the certificate of the CA (DER) that POPAgreeMAC,
+	// POPAgreeSignature and POPEncryptedKey are for, and ProofKey the private key
+	// where Key is not set, because it cannot sign.
+	ProofTo  []byte
+	ProofKey crypto.PrivateKey
+	// StaticECDH makes the MAC as RFC 6955 says, in place of DHBasedMac.
+	StaticECDH bool
+
 	// OldCertificate (DER) is what kur updates; nil is the protection
 	// certificate. Its SANs are asked for again unless SANs are given.
 	OldCertificate []byte
@@ -109,7 +117,7 @@ type Recovery struct {
 // POP is how possession of the private key is proven.
 type POP int
 
-// The proofs (RFC 4211 section 4).
+// The proofs (RFC 4211 section 4, RFC 9810 section 5.2.8).
 const (
 	// POPSignature signs the request with the requested key.
 	POPSignature POP = iota
@@ -128,6 +136,16 @@ const (
 	// key signs itself together with our sender or, under a shared secret, with a
 	// MAC over it (poposkInput, RFC 4211 section 4.1).
 	POPSignatureInput
+	// POPAgreeMAC has a MAC over the request, under the secret of the key and
+	// that of ProofTo, the CA's certificate for key agreement: agreeMAC. It needs
+	// PVNO 3.
+	POPAgreeMAC
+	// POPAgreeSignature has that MAC where a signature would be, at any PVNO
+	// (RFC 9810 section 5.2.8.2).
+	POPAgreeSignature
+	// POPEncryptedKey gives the private key away, encrypted to ProofTo, the CA's
+	// encryption certificate: encryptedKey. It needs PVNO 3.
+	POPEncryptedKey
 )
 
 // Revocation asks to revoke one certificate, or to revive it.

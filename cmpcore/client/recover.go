@@ -1,6 +1,7 @@
 package client
 
 import (
+	"crypto"
 	"crypto/x509"
 	"fmt"
 	"math/big"
@@ -26,33 +27,37 @@ func (q *request) archive(t *crmf.CertTemplate, r *CertificateRequest) (a crmf.A
 	case r.Key == nil && r.ArchiveKey == nil:
 		return a, fmt.Errorf("%w: to archive a key needs the private key", ErrOptions)
 	}
-	to, err := cms.ForCertificate(r.ArchiveTo, nil)
-	if err != nil {
-		return a, fmt.Errorf("%w: certificate to encrypt the key to: %w", ErrOptions, err)
-	}
 	private := r.ArchiveKey
 	if r.Key != nil {
 		private = r.Key
 	}
-	key, err := cms.NewOneAsymmetricKey(private)
-	if err != nil {
-		return a, err
-	}
-	defer key.Clear()
-	with := &cms.KeyWithID{Key: key}
+	with := cms.KeyWithID{}
 	if !t.Subject.IsEmpty() {
 		with.Name = pkix.NewDirectoryName(t.Subject) // so that nobody else's request can use it
 	}
-	content, err := cms.MarshalKeyWithID(with)
-	if err != nil {
-		return a, err
-	}
-	defer clear(content)
-	der, err := cms.Encrypt(q.Credentials.Rand, []*cms.Recipient{to}, cms.OIDKeyWithID, content, nil)
+	der, err := q.encryptKey(private, r.ArchiveTo, with)
 	if err != nil {
 		return a, err
 	}
 	return crmf.NewPKIArchiveOptions(crmf.PKIArchiveOptions{EncryptedPrivKey: &crmf.EncryptedKey{Enveloped: der}})
+}
+
+// encryptKey encrypts a private key, and whose it is, to a certificate.
+func (q *request) encryptKey(private crypto.PrivateKey, cert []byte, whose cms.KeyWithID) ([]byte, error) {
+	to, err := cms.ForCertificate(cert, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: certificate to encrypt the key to: %w", ErrOptions, err)
+	}
+	if whose.Key, err = cms.NewOneAsymmetricKey(private); err != nil {
+		return nil, err
+	}
+	defer whose.Key.Clear()
+	content, err := cms.MarshalKeyWithID(&whose)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(content)
+	return cms.Encrypt(q.Credentials.Rand, []*cms.Recipient{to}, cms.OIDKeyWithID, content, nil)
 }
 
 // recovery is the body of krr (RFC 9810 section 5.3.7).

@@ -311,6 +311,9 @@ func certSANs(c *x509.Certificate) []pkix.GeneralName {
 
 // prove adds the proof of possession.
 func (q *request) prove(m *crmf.CertReqMsg, r *CertificateRequest) error {
+	if r.POP < POPAgreeMAC && (r.ProofTo != nil || r.ProofKey != nil || r.StaticECDH) {
+		return fmt.Errorf("%w: ProofTo, ProofKey and StaticECDH are not for this proof of possession", ErrOptions)
+	}
 	switch r.POP {
 	case POPNone:
 		return nil
@@ -328,6 +331,10 @@ func (q *request) prove(m *crmf.CertReqMsg, r *CertificateRequest) error {
 		}
 		m.POPO = pop
 		return nil
+	case POPAgreeMAC, POPAgreeSignature:
+		return q.proveByAgreement(m, r)
+	case POPEncryptedKey:
+		return q.proveByKey(m, r)
 	case POPSignatureInput:
 		if r.Key == nil || m.CertReq.Template.Subject != nil {
 			return fmt.Errorf("%w: a proof by signature of its own input needs the private key, and no subject", ErrOptions)

@@ -27,6 +27,11 @@ var names = map[pkix.OID]string{
 
 	oidDHBM: "DHBasedMac", oidKEMBM: "KemBasedMac",
 
+	pkix.MustOID("1.3.6.1.5.5.7.6.25"): "ecdhPop-static-sha224-hmac-sha224",
+	pkix.MustOID("1.3.6.1.5.5.7.6.26"): "ecdhPop-static-sha256-hmac-sha256",
+	pkix.MustOID("1.3.6.1.5.5.7.6.27"): "ecdhPop-static-sha384-hmac-sha384",
+	pkix.MustOID("1.3.6.1.5.5.7.6.28"): "ecdhPop-static-sha512-hmac-sha512",
+
 	pkix.MustOID("1.3.14.3.2.26"):              "sha1",
 	pkix.MustOID("2.16.840.1.101.3.4.2.4"):     "sha224",
 	pkix.MustOID("2.16.840.1.101.3.4.2.1"):     "sha256",

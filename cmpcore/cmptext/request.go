@@ -108,6 +108,7 @@ func popo(n *node, p crmf.ProofOfPossession) {
 			publicKey(i, "publicKey", in.PublicKey)
 		}
 		c.num("signatureOctets", int64(len(p.Signature)))
+		recipient(c, p.Algorithm, p.Signature)
 	case *crmf.POPOPrivKey:
 		c := n.object("popo")
 		kind := "keyEncipherment"
@@ -132,6 +133,7 @@ func privKeyPOP(n *node, p *crmf.POPOPrivKey) {
 	case crmf.AgreeMAC:
 		if p.MAC != nil {
 			algorithm(n, "agreeMAC", p.MAC.Algorithm)
+			recipient(n, p.MAC.Algorithm, p.MAC.Value)
 		}
 	case crmf.EncryptedKeyPOP:
 		enveloped(n, "encryptedKey", p.Enveloped)
@@ -243,4 +245,17 @@ func pkcs10Request(n *node, r *pkcs10.CertificationRequest) {
 	}
 	algorithm(n, "signatureAlgorithm", r.Algorithm)
 	n.num("signatureOctets", int64(len(r.Signature)))
+	recipient(n, r.Algorithm, r.Signature)
+}
+
+// recipient shows which certificate a proof by static ECDH is for, where it says so.
+func recipient(n *node, a pkix.AlgorithmIdentifier, value []byte) {
+	if !alg.IsStaticPOP(a) {
+		return
+	}
+	if v, err := alg.ParseDHSigStatic(value); err != nil {
+		n.str("recipient", err.Error())
+	} else if v.Issuer != nil {
+		certID(n, "recipient", &crmf.CertID{Issuer: pkix.NewDirectoryName(v.Issuer), SerialNumber: v.Serial})
+	}
 }

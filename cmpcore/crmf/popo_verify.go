@@ -30,6 +30,11 @@ var (
 // POPPolicy is what [VerifySignaturePOP] accepts. nil is the zero value.
 type POPPolicy struct {
 	Signature *alg.SignaturePolicy
+	// MAC is for Agreement.
+	MAC *alg.MACPolicy
+	// Agreement, where set, admits a MAC by Diffie-Hellman in the signature's place
+	// (RFC 9810 section 5.2.8.2): DHBasedMac, or static ECDH of RFC 6955.
+	Agreement *alg.StaticDH
 
 	// AnyForm tolerates poposkInput in a request whose template has subject and
 	// public key, and its absence from one that lacks either. The signature is
@@ -84,7 +89,12 @@ func VerifySignaturePOP(msg *CertReqMsg, pub crypto.PublicKey, policy *POPPolicy
 			return fmt.Errorf("requested public key: %w", err)
 		}
 	}
-	err := alg.Verify(p.Algorithm, pub, signed, p.Signature, policy.Signature)
+	var err error
+	if policy.Agreement != nil && alg.IsStaticDH(p.Algorithm) {
+		err = policy.Agreement.Verify(p.Algorithm, signed, p.Signature, policy.MAC)
+	} else {
+		err = alg.Verify(p.Algorithm, pub, signed, p.Signature, policy.Signature)
+	}
 	switch {
 	case err == nil:
 		return nil
