@@ -5,8 +5,9 @@
 // Call [Verify] with the certificate, the anchors, what may lie between and the
 // time; [SignedBy] checks one signature alone. Checked are signatures, validity,
 // names from certificate to issuer, basicConstraints with the length of the
-// path, keyCertSign, name constraints, and revocation where CRLs are given. Not
-// checked are certificate policies and extended key usages of CAs, which say
+// path, keyCertSign, name constraints, and revocation where CRLs are given
+// ([ParseCRL]; complete ones, also such as are split by kind of certificate or
+// by distribution point). Not checked are certificate policies and extended key usages of CAs, which say
 // nothing about a signer of CMP.
 //
 // All certificates are read by crypto/x509 before. The work is bounded whatever

@@ -4,73 +4,88 @@ import (
 	"bytes"
 	"crypto/x509"
 	"fmt"
+	"slices"
+	"time"
 
 	"cmp-batch/cmpcore/pkix"
 )
 
-// CRL is a list of revoked certificates, read once.
-type CRL struct {
-	list    *x509.RevocationList
-	revoked map[string]bool
-	partial bool // its scope is narrowed by an extension that is not read here
-}
-
-// ParseCRL reads a CRL. Its signature is checked where it is used.
-func ParseCRL(der []byte) (*CRL, error) {
-	l, err := x509.ParseRevocationList(der)
-	if err != nil {
-		return nil, fmt.Errorf("CRL: %w", err)
-	}
-	c := &CRL{list: l, revoked: make(map[string]bool, len(l.RevokedCertificateEntries))}
-	for i := range l.RevokedCertificateEntries {
-		e := &l.RevokedCertificateEntries[i]
-		for _, x := range e.Extensions {
-			// certificateIssuer of an indirect CRL changes whose serial it is.
-			c.partial = c.partial || x.Critical
-		}
-		c.revoked[string(e.SerialNumber.Bytes())] = true
-	}
-	for _, x := range l.Extensions {
-		c.partial = c.partial || x.Critical
-	}
-	return c, nil
+// Revocation is what is known of revocation below one anchor.
+type Revocation struct {
+	// CRLs are looked at where they are of an issuer of the path. One that is
+	// too old still revokes what it lists.
+	CRLs []*CRL
+	// Need refuses certificates of which nothing fresh is known ([ErrCRL]).
+	Need bool
+	// Signers may have signed a CRL of their name besides the issuer of a
+	// certificate: a root with a new key goes on with the list of the old one
+	// (RFC 5280 section 6.3.3 f).
+	Signers []*x509.Certificate
+	// Status, where set, is asked before the CRLs. Errors end the path; for a
+	// revoked certificate they wrap [ErrRevoked].
+	Status func(c *x509.Certificate) (known bool, err error)
 }
 
 // revocation looks at all certificates below the anchor.
 func (s *search) revocation(path []*x509.Certificate) error {
+	r := Revocation{CRLs: s.CRLs, Need: s.NeedCRL, Signers: s.Anchors}
+	if s.Revocation != nil {
+		r = s.Revocation(path[len(path)-1])
+	}
 	for i, c := range path[:len(path)-1] {
-		known, err := s.status(c, path[i+1])
+		known, err := s.status(&r, c, path[i+1])
 		switch {
 		case err != nil:
 			return err
-		case !known && s.NeedCRL:
+		case !known && r.Need:
 			return fmt.Errorf("%w: %.100q", ErrCRL, c.Subject.String())
 		}
 	}
 	return nil
 }
 
-// status tells whether a fresh CRL of the issuer covers the certificate. A CRL
-// whose scope is not understood may revoke, but does not acquit.
-func (s *search) status(c, issuer *x509.Certificate) (known bool, err error) {
-	for _, l := range s.CRLs {
-		switch {
-		case !bytes.Equal(l.list.RawIssuer, issuer.RawSubject),
-			issuer.KeyUsage != 0 && issuer.KeyUsage&x509.KeyUsageCRLSign == 0,
-			l.partial && !l.revoked[string(c.SerialNumber.Bytes())]:
-			continue
+// status tells whether it is known that a certificate is not revoked. A CRL
+// whose scope is another or not understood may revoke, but does not acquit.
+func (s *search) status(r *Revocation, c, issuer *x509.Certificate) (known bool, err error) {
+	if r.Status != nil {
+		if known, err = r.Status(c); known || err != nil {
+			return known, err
 		}
-		if s.checks++; s.checks > maxChecks {
-			return false, ErrWork
-		}
-		if verify(l.list.Raw, l.list.RawTBSRevocationList, l.list.Signature, issuer, s.Signatures) != nil {
-			continue
-		}
-		if l.revoked[string(c.SerialNumber.Bytes())] && !s.Time.Before(l.list.ThisUpdate) {
-			return true, fmt.Errorf("%w: %.100q, serial %x", ErrRevoked, pkix.Name(c.RawSubject).String(), c.SerialNumber)
-		}
-		fresh := !s.Time.Before(l.list.ThisUpdate) && (l.list.NextUpdate.IsZero() || !s.Time.After(l.list.NextUpdate))
-		known = known || fresh && !l.partial
 	}
-	return known, nil
+	serial := string(c.SerialNumber.Bytes())
+	var held, free time.Time // when the newest that says so was made
+	for _, l := range r.CRLs {
+		hold, listed := l.revoked[serial]
+		acquits := !listed && l.covers(c) && l.Fresh(s.Time)
+		if !listed && !acquits || s.Time.Before(l.list.ThisUpdate) || !s.signed(l, issuer, r.Signers) {
+			continue
+		}
+		switch at := l.list.ThisUpdate; {
+		case listed && !hold:
+			return true, revoked(c)
+		case listed && at.After(held):
+			held = at
+		case acquits && at.After(free):
+			free = at
+		}
+	}
+	if !held.IsZero() && !free.After(held) {
+		return true, revoked(c)
+	}
+	return !free.IsZero(), nil
+}
+
+func revoked(c *x509.Certificate) error {
+	return fmt.Errorf("%w: %.100q, serial %x", ErrRevoked, pkix.Name(c.RawSubject).String(), c.SerialNumber)
+}
+
+// signed tells whether a CRL is by the issuer, or by another key of its name.
+// CRLs come from whoever trusts, and not from the stranger, so that they do not
+// count as work that he makes.
+func (s *search) signed(l *CRL, issuer *x509.Certificate, more []*x509.Certificate) bool {
+	by := func(c *x509.Certificate) bool {
+		return bytes.Equal(l.list.RawIssuer, issuer.RawSubject) && bytes.Equal(c.RawSubject, issuer.RawSubject) &&
+			(c.KeyUsage == 0 || c.KeyUsage&x509.KeyUsageCRLSign != 0) && l.signedBy(c, s.Signatures)
+	}
+	return by(issuer) || slices.ContainsFunc(more, by)
 }

@@ -41,6 +41,9 @@ type Options struct {
 	// NeedCRL refuses certificates below an anchor for which no fresh CRL is
 	// given ([ErrCRL]).
 	NeedCRL bool
+	// Revocation, where set, says what is known below an anchor, in place of
+	// CRLs and NeedCRL.
+	Revocation func(anchor *x509.Certificate) Revocation
 }
 
 // Limits on the work for one certificate.
@@ -98,7 +101,9 @@ func (s *search) from(path []*x509.Certificate) ([]*x509.Certificate, error) {
 				if errors.Is(e, ErrWork) {
 					return nil, e
 				}
-				err = e
+				if !errors.Is(err, ErrRevoked) { // that says most
+					err = e
+				}
 			}
 		}
 	}
