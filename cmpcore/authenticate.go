@@ -12,7 +12,6 @@ import (
 	"slices"
 
 	"cmp-batch/cmpcore/alg"
-	"cmp-batch/cmpcore/certpath"
 	"cmp-batch/cmpcore/cmp"
 	"cmp-batch/cmpcore/pkix"
 )
@@ -33,8 +32,9 @@ type requester struct {
 
 	kem bool // with a MAC by a KEM
 
-	cert   *x509.Certificate // with all but a shared secret
-	issued *Certificate      // our record of cert, nil where another CA issued it
+	cert    *x509.Certificate // with all but a shared secret
+	issued  *Certificate      // our record of cert, nil where another CA issued it
+	revoked *failure          // set: cert, of another CA, is revoked, or it is not known whether
 }
 
 func transactionKey(identity string, transactionID []byte) TransactionKey {
@@ -75,16 +75,20 @@ func (x *exchange) authenticate() error {
 }
 
 // checkRequester is what may be told to a requester that has proven itself.
-func (x *exchange) checkRequester() error { return x.checkCertificate(x.who.issued) }
+func (x *exchange) checkRequester() error { return x.checkRevocation(x.who) }
 
-// checkCertificate relies on a certificate of ours; nil is one of another CA.
-func (x *exchange) checkCertificate(c *Certificate) error {
-	if c != nil {
+// checkRevocation refuses the holder of a revoked certificate, and relies on one
+// of ours.
+func (x *exchange) checkRevocation(who *requester) error {
+	if who.revoked != nil {
+		return who.revoked
+	}
+	if c := who.issued; c != nil {
 		switch c.Status {
 		case Revoked, RejectedByHolder:
 			return refuse(cmp.CertRevoked, "the signer's certificate is revoked").because("serial %x", c.Serial)
 		}
-		x.out.Relied = append(x.out.Relied, Reliance{CertificateSerial: c.Serial, Version: c.Version})
+		x.relyOn([]Reliance{{CertificateSerial: c.Serial, Version: c.Version}})
 	}
 	return nil
 }
@@ -263,24 +267,28 @@ func (x *exchange) trust(who *requester) error {
 		return refuse(cmp.SignerNotTrusted, x.theCertificate()+" is not valid at this time").
 			because("valid from %s to %s", cert.NotBefore, cert.NotAfter)
 	}
-	if bytes.Equal(cert.RawIssuer, x.caName) {
-		rec, err := x.view.Certificate(x.ctx, cert.SerialNumber.Bytes())
-		if err != nil {
-			return err
-		}
-		if rec != nil && bytes.Equal(rec.DER, cert.Raw) {
-			who.issued = rec
-			who.identity = certIdentity(cert, true)
-			return nil
-		}
+	rec, err := x.record(cert)
+	if err != nil {
+		return err
 	}
-	// All anchors at once: a stranger is to cost no more where there are many rules.
-	if x.chainsTo(cert, x.anchors) {
-		who.identity = certIdentity(cert, false)
+	if rec != nil {
+		who.issued = rec
+		who.identity = certIdentity(cert, true)
 		return nil
 	}
-	return refuse(cmp.SignerNotTrusted, x.theCertificate()+" is not trusted here").
-		because("subject %.200q", pkix.Name(cert.RawSubject).String())
+	// All anchors at once: a stranger is to cost no more where there are many rules.
+	bad, err := x.chainsTo(cert, x.anchors)
+	if err != nil {
+		return err
+	}
+	if bad != nil {
+		if who.revoked = x.distrust(bad); who.revoked == nil {
+			return refuse(cmp.SignerNotTrusted, x.theCertificate()+" is not trusted here").
+				because("subject %.200q", pkix.Name(cert.RawSubject).String())
+		}
+	}
+	who.identity = certIdentity(cert, false)
+	return nil
 }
 
 func certIdentity(c *x509.Certificate, issuedHere bool) string {
@@ -294,16 +302,6 @@ func certIdentity(c *x509.Certificate, issuedHere bool) string {
 // maxPathCerts bounds the certificates of a stranger that path building may
 // use: each may cost signature checks.
 const maxPathCerts = 8
-
-// chainsTo tells whether a chain of certificates in extraCerts leads from cert
-// to one of the anchors.
-func (x *exchange) chainsTo(cert *x509.Certificate, anchors []*x509.Certificate) bool {
-	if len(anchors) == 0 {
-		return false
-	}
-	_, err := certpath.Verify(cert, certpath.Options{Anchors: anchors, Others: x.intermediates(), Time: x.now})
-	return err == nil
-}
 
 // intermediates are those certificates of extraCerts that could be of CAs, with
 // keys of a kind and size that does not make a signature check an attack.

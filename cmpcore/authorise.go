@@ -13,37 +13,45 @@ import (
 func (x *exchange) rule(body cmp.BodyType) (*Rule, error) {
 	for i := range x.cfg.Rules {
 		r := &x.cfg.Rules[i]
-		if x.secretMeans(r) && slices.Contains(r.May, body) && x.matches(i) {
-			if err := x.secretAllows(r, body); err != nil {
-				return nil, err
-			}
-			return r, nil
+		if !x.secretMeans(r) || !slices.Contains(r.May, body) {
+			continue
 		}
+		switch ok, err := x.matches(i); {
+		case err != nil:
+			return nil, err
+		case !ok:
+			continue
+		}
+		if err := x.secretAllows(r, body); err != nil {
+			return nil, err
+		}
+		return r, nil
 	}
 	return nil, refuse(cmp.NotAuthorized, "this requester may not send a "+body.String()+" message").
 		because("no rule for %s and %s", x.who.identity, body)
 }
 
 // matches tells whether a rule, by its number, speaks of this requester.
-func (x *exchange) matches(i int) bool {
+func (x *exchange) matches(i int) (bool, error) {
 	r := &x.cfg.Rules[i]
 	if r.Secret != nil {
-		return x.who.secret != nil && r.Secret(x.who.secret.Ref)
+		return x.who.secret != nil && r.Secret(x.who.secret.Ref), nil
 	}
 	w, cert := r.Certificate, x.who.cert
 	if cert == nil {
-		return false
+		return false, nil
 	}
 	if w.Subject != nil && !w.Subject(pkix.Name(cert.RawSubject)) {
-		return false
+		return false, nil
 	}
 	if w.CMCRA && !hasPurpose(cert, pkix.OIDCMCRA) {
 		return false
 	}
 	if w.IssuedHere && x.who.issued != nil {
-		return true
+		return true, nil
 	}
-	return x.chainsTo(cert, x.ruleAnchors[i])
+	bad, err := x.chainsTo(cert, x.ruleAnchors[i])
+	return bad == nil && err == nil, err
 }
 
 // secretAllows applies the limits that were registered with a shared secret.

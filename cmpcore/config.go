@@ -22,6 +22,8 @@ type Config struct {
 	Rules     []Rule            // the first that matches decides
 	Policies  map[string]Policy // by channel name
 	Limits    cmp.Limits
+	// Trust is about revocation below the anchors of rules.
+	Trust []Trust
 
 	CRLLifetime time.Duration // from thisUpdate to nextUpdate
 	// CRLDistributionPoints are URLs under which a genm may ask for our CRL.
@@ -220,6 +222,7 @@ func (c *Config) check() error {
 		fail("CRL lifetime must be positive")
 	}
 	c.checkAnnouncements(fail)
+	c.checkTrust(fail)
 	if c.Encryption != nil {
 		if err := c.Encryption.check(); err != nil {
 			errs = append(errs, err)

@@ -91,9 +91,9 @@ func (x *exchange) inform(q cmp.InfoTypeAndValue) (a cmp.InfoTypeAndValue, ok bo
 	case cmp.OIDCertReqTemplate:
 		return x.requestTemplate()
 	case cmp.OIDEncKeyPairTypes:
-		types := x.keyAlgorithms((*issuance.Profile).EncryptionKeyTypes)
-		if len(types) == 0 {
-			return a, false, nil
+		types, err := x.keyAlgorithms((*issuance.Profile).EncryptionKeyTypes)
+		if err != nil || len(types) == 0 {
+			return a, false, err
 		}
 		return served(cmp.NewEncKeyPairTypes(types))
 	case cmp.OIDKeyPairParamReq:
@@ -101,9 +101,9 @@ func (x *exchange) inform(q cmp.InfoTypeAndValue) (a cmp.InfoTypeAndValue, ok bo
 	case cmp.OIDSuppLangTags:
 		return language(q)
 	case cmp.OIDSignKeyPairTypes:
-		types := x.keyAlgorithms((*issuance.Profile).KeyTypes)
-		if len(types) == 0 {
-			return a, false, nil // an empty list cannot be written
+		types, err := x.keyAlgorithms((*issuance.Profile).KeyTypes)
+		if err != nil || len(types) == 0 {
+			return a, false, err // an empty list cannot be written
 		}
 		return served(cmp.NewSignKeyPairTypes(types))
 	case cmp.OIDCurrentCRL:
@@ -125,9 +125,9 @@ func (x *exchange) inform(q cmp.InfoTypeAndValue) (a cmp.InfoTypeAndValue, ok bo
 	case cmp.OIDConfirmWaitTime:
 		return served(cmp.NewConfirmWaitTime(x.now.Add(x.policy.ConfirmWait)))
 	case cmp.OIDCertProfile:
-		names := x.profilesOf()
-		if len(names) == 0 {
-			return a, false, nil
+		names, err := x.profilesOf()
+		if err != nil || len(names) == 0 {
+			return a, false, err
 		}
 		return served(cmp.NewCertProfile(names))
 	}

@@ -20,10 +20,16 @@ type offer struct {
 
 // offers lists the profiles that some rule offers to this requester, the first
 // one for those who name none.
-func (x *exchange) offers() (list []offer) {
+func (x *exchange) offers() (list []offer, err error) {
 	for i := range x.cfg.Rules {
 		r := &x.cfg.Rules[i]
-		if !r.issues() || !x.secretMeans(r) || !x.matches(i) {
+		if !r.issues() || !x.secretMeans(r) {
+			continue
+		}
+		switch ok, err := x.matches(i); {
+		case err != nil:
+			return nil, err
+		case !ok:
 			continue
 		}
 		for _, p := range r.Profiles {
@@ -32,14 +38,15 @@ func (x *exchange) offers() (list []offer) {
 			}
 		}
 	}
-	return list
+	return list, nil
 }
 
-func (x *exchange) profilesOf() (names []string) {
-	for _, o := range x.offers() {
+func (x *exchange) profilesOf() (names []string, err error) {
+	offers, err := x.offers()
+	for _, o := range offers {
 		names = append(names, o.profile)
 	}
-	return names
+	return names, err
 }
 
 // keyTypes narrows what a profile accepts to what the rule does.
@@ -52,22 +59,26 @@ func (o offer) keyTypes(types []string) []string {
 
 // keyAlgorithms lists the algorithms of the keys that this requester may have
 // certified, out of those that of gives for a profile.
-func (x *exchange) keyAlgorithms(of func(*issuance.Profile) []string) (out []pkix.AlgorithmIdentifier) {
-	for _, o := range x.offers() {
+func (x *exchange) keyAlgorithms(of func(*issuance.Profile) []string) (out []pkix.AlgorithmIdentifier, err error) {
+	offers, err := x.offers()
+	for _, o := range offers {
 		for _, kt := range o.keyTypes(of(x.cfg.Profiles[o.profile])) {
 			if a, ok := alg.KeyTypeAlgorithm(kt); ok && !slices.ContainsFunc(out, a.Equal) {
 				out = append(out, a)
 			}
 		}
 	}
-	return out
+	return out, err
 }
 
 // requestTemplate answers certReqTemplate: the template of the profile that
 // certProfile in the header names, or else of the first that is offered (RFC
 // 9483 section 4.3.3). It has no value for those who may have nothing issued.
 func (x *exchange) requestTemplate() (a cmp.InfoTypeAndValue, ok bool, err error) {
-	offers := x.offers()
+	offers, err := x.offers()
+	if err != nil {
+		return a, false, err
+	}
 	if info, ok := cmp.FindInfo(x.msg.Header.GeneralInfo, cmp.OIDCertProfile); ok {
 		names, err := info.CertProfile()
 		if err != nil || len(names) != 1 {
@@ -125,7 +136,11 @@ func (x *exchange) keyParameters(q cmp.InfoTypeAndValue) (a cmp.InfoTypeAndValue
 	if err != nil {
 		return a, false, refuse(cmp.BadDataFormat, "keyPairParamReq could not be read").because("%v", err)
 	}
-	for _, k := range x.keyAlgorithms((*issuance.Profile).AllKeyTypes) {
+	list, err := x.keyAlgorithms((*issuance.Profile).AllKeyTypes)
+	if err != nil {
+		return a, false, err
+	}
+	for _, k := range list {
 		if k.OID == id {
 			return served(cmp.NewKeyPairParamRep(k))
 		}

@@ -79,7 +79,7 @@ func (x *exchange) giveCiphertext() error {
 	if err != nil {
 		return err
 	}
-	if err := x.checkCertificate(who.issued); err != nil {
+	if err := x.checkRevocation(who); err != nil {
 		return err
 	}
 	kem, ct, _, err := x.encapsulate(who.cert, pub)
