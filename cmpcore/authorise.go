@@ -45,7 +45,7 @@ func (x *exchange) matches(i int) (bool, error) {
 		return false, nil
 	}
 	if w.CMCRA && !hasPurpose(cert, pkix.OIDCMCRA) {
-		return false
+		return false, nil
 	}
 	if w.IssuedHere && x.who.issued != nil {
 		return true, nil

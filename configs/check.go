@@ -44,6 +44,7 @@ func (r *reader) settings(w *written, dir string) *Config {
 	c.Profiles = r.profiles(w.Profiles)
 	c.Rules = r.rules(w, dir)
 	c.Approvers = r.approvers(w.Approvers)
+	c.Trust = r.trust(w.Trust, c.Rules, dir)
 	if c.Vault.IsZero() && slices.ContainsFunc(c.Rules, func(r Rule) bool { return len(r.Secret) > 0 }) {
 		r.fault("vault", "rules are about shared secrets, and nothing protects these: the CA's key has no passphrase; write vault: {passphrase_file: secrets/vault.pass}")
 	}

@@ -105,8 +105,8 @@ func TestFaults(t *testing.T) {
 		{"deep indentation", edit("", "log:\n"+strings.Repeat(" ", 65)+"level: info"), `cmp-batch.yaml:15:1: the line is indented by 65 columns; the most is 64`},
 
 		// Keys.
-		{"unknown key", edit("", "cha: 1"), `cmp-batch.yaml:14:1: cha: there is no such key; did you mean ca? One of version, ca, vault, store, profiles, rules, approvers, policies, channels, announcements, process, crl, limits, batch, log, metrics`},
-		{"near miss", edit("", "polices: {}"), `cmp-batch.yaml:14:1: polices: there is no such key; did you mean policies? One of version, ca, vault, store, profiles, rules, approvers, policies, channels, announcements, process, crl, limits, batch, log, metrics`},
+		{"unknown key", edit("", "cha: 1"), `cmp-batch.yaml:14:1: cha: there is no such key; did you mean ca? One of version, ca, vault, store, profiles, rules, approvers, trust, policies, channels, announcements, process, crl, limits, batch, log, metrics`},
+		{"near miss", edit("", "polices: {}"), `cmp-batch.yaml:14:1: polices: there is no such key; did you mean policies? One of version, ca, vault, store, profiles, rules, approvers, trust, policies, channels, announcements, process, crl, limits, batch, log, metrics`},
 		{"unknown key inside", edit("", "log: {levle: info}"), `cmp-batch.yaml:14:7: log.levle: there is no such key; did you mean level? One of level, format`},
 		{"unknown key far off", edit("", "log: {colour: red}"), `cmp-batch.yaml:14:7: log.colour: there is no such key; one of level, format`},
 		{"hyphen for underscore", edit("", "batch: {scan-every: 1s}"), `cmp-batch.yaml:14:9: batch.scan-every: there is no such key; did you mean scan_every? One of size, workers, scan_every`},

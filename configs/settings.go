@@ -23,6 +23,7 @@ type Config struct {
 	Rules    []Rule                            // the first that matches decides
 	// Approvers may decide about requests that wait; empty: everybody may.
 	Approvers []Approver
+	Trust     []Trust
 	Policies  map[string]Policy
 	Channels  []Channel
 	// Announcements says who is told, unasked, of what the CA does.
@@ -136,6 +137,14 @@ type Holder struct {
 	Files      []string  // PEM: CA certificates, or the very certificates of signers
 	Subjects   []Subject // of the signer; one must match; empty: any
 	CMCRA      bool      // the signer's certificate must have the purpose cmcRA
+}
+
+// Trust is about CRLs of another CA.
+type Trust struct {
+	Name       string
+	Anchors    []string // files, each one of some Rule.Certificate.Files
+	CRLs       []string // files and folders
+	Revocation string   // require, prefer or off
 }
 
 // Policy is how a channel speaks the protocol.

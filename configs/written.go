@@ -28,6 +28,10 @@ type written struct {
 	// reject`). Left out, everybody may whose account may use the database, under
 	// the name of that account.
 	Approvers []writtenApprover `yaml:"approvers"`
+	// What is known of revocation at other CAs whose holders of certificates sign
+	// (rules[].who.certificate). Certificates of this CA are looked up in the
+	// store in any case.
+	Trust []writtenTrust `yaml:"trust"`
 	// Policies by name: how a channel speaks the protocol. One named standard
 	// exists in any case, with the defaults below.
 	Policies map[string]writtenPolicy `yaml:"policies"`
@@ -298,6 +302,29 @@ type writtenHolder struct {
 	// should have it in ext_key_usage.fixed.
 	CMCRA bool `yaml:"cmc_ra"`
 }
+
+// writtenTrust is about CRLs of another CA, for all certificates on the way from
+// the one that signs to the anchor. Those that pin the very certificate of a
+// signer need none: take the certificate out of the file.
+type writtenTrust struct {
+	// Name, for logs and metrics. Required.
+	Name string `yaml:"name"`
+	// Files of rules[].who.certificate.issued_by, or a list: the anchors that
+	// this is about. No anchor is in two elements. Required.
+	Anchors oneOrMore `yaml:"anchors"`
+	// Files with complete CRLs, DER or PEM, or folders of these (*.crl, *.pem,
+	// *.der), or a list: those of the anchors and of CAs below. What changed is
+	// read again while run is at work, each batch.scan_every; a file that cannot
+	// be read leaves what was read before. Delta and indirect CRLs are refused.
+	// Required.
+	CRLs oneOrMore `yaml:"crls"`
+	// `require` refuses signers, with signerNotTrusted, where no CRL that is valid
+	// now speaks of a certificate on the way; `prefer` believes these. Both refuse
+	// those that a CRL lists, even an old one. `off` does not look at CRLs.
+	Revocation string `yaml:"revocation"`
+}
+
+func (t *writtenTrust) defaults() { t.Revocation = "require" }
 
 // writtenUpdate is what kur may do.
 type writtenUpdate struct {

@@ -38,6 +38,8 @@ type authority struct {
 	vault  *keyfile.Vault
 	engine *cmpcore.Engine
 
+	shelves []*shelf // of the elements of trust
+
 	caKeyID []byte // of the key that signs certificates and CRLs
 
 	// passphrases are asked for once, however many things they open.
@@ -347,6 +349,15 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 		}
 		ec.Rules = append(ec.Rules, r)
 	}
+	a.shelves = nil
+	for _, t := range cfg.Trust {
+		s, err := newShelf(t)
+		if err != nil {
+			return nil, fmt.Errorf("trust %s: %w", t.Name, err)
+		}
+		a.shelves = append(a.shelves, s)
+		ec.Trust = append(ec.Trust, s.trust())
+	}
 	for _, ch := range cfg.Channels {
 		ec.Policies[ch.Name] = enginePolicy(cfg.Policy(ch))
 	}
@@ -402,17 +413,11 @@ func engineRule(r *configs.Rule) (cmpcore.Rule, error) {
 	}
 	out.Certificate = &cmpcore.CertificateWho{IssuedHere: h.IssuedHere, Subject: matchNames(h.Subjects), CMCRA: h.CMCRA}
 	for _, path := range h.Files {
-		certs, err := readCertificates(path)
+		certs, err := readAnchors(path)
 		if err != nil {
 			return out, err
 		}
-		for _, der := range certs {
-			c, err := x509.ParseCertificate(der)
-			if err != nil {
-				return out, fmt.Errorf("%s: %w", path, err)
-			}
-			out.Certificate.Anchors = append(out.Certificate.Anchors, c)
-		}
+		out.Certificate.Anchors = append(out.Certificate.Anchors, certs...)
 	}
 	return out, nil
 }

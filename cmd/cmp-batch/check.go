@@ -115,6 +115,7 @@ func (k *checker) all(ctx context.Context) {
 	k.a = &authority{cfg: k.cfg, log: log, cli: k.c, passphrases: map[configs.Passphrase][]byte{}}
 	defer k.a.close()
 	k.rules()
+	k.trust()
 	caGood := k.keyPair("ca", "the CA", k.cfg.CA.KeyPair, signerFits(func(cert *x509.Certificate, signer crypto.Signer) error {
 		_, err := issuance.NewIssuer(cert.Raw, signer, k.cfg.CA.Signature)
 		return err

@@ -20,6 +20,7 @@ type metrics struct {
 	stage    *prometheus.HistogramVec
 	pump     *spool.Pump
 	store    spool.Store
+	shelves  []*shelf
 }
 
 func newMetrics() *metrics {
@@ -38,9 +39,9 @@ func (m *metrics) observe(s spool.Stage, n int, d time.Duration) {
 	m.stage.WithLabelValues(string(s)).Observe(d.Seconds())
 }
 
-// watch starts to export what a pump and a Store count.
-func (m *metrics) watch(p *spool.Pump, s spool.Store) {
-	m.pump, m.store = p, s
+// watch starts to export what a pump, a Store and the CRLs of other CAs count.
+func (m *metrics) watch(p *spool.Pump, s spool.Store, shelves []*shelf) {
+	m.pump, m.store, m.shelves = p, s, shelves
 	m.registry.MustRegister(m)
 }
 
@@ -54,11 +55,13 @@ var (
 	descHeld     = prometheus.NewDesc("cmpbatch_held_ended_total", "Requests that were held for a person and are no more, by how that ended.", []string{"how"}, nil)
 	descNow      = prometheus.NewDesc("cmpbatch_work", "Messages claimed and not settled, by why.", []string{"state"}, nil)
 	descStore    = prometheus.NewDesc("cmpbatch_store_rows", "What the database holds.", []string{"kind"}, nil)
+	descTrust    = prometheus.NewDesc("cmpbatch_trust_crls", "CRLs of other CAs, by trust and whether they are valid now, and files of which none could be read.", []string{"trust", "state"}, nil)
+	descTrustEnd = prometheus.NewDesc("cmpbatch_trust_next_update_seconds", "When the first of the valid CRLs of a trust ends, in Unix time; 0: none is valid.", []string{"trust"}, nil)
 )
 
 // Describe is for the registry.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descMessages, descReplies, descChannel, descCerts, descErrors, descBatches, descHeld, descNow, descStore} {
+	for _, d := range []*prometheus.Desc{descMessages, descReplies, descChannel, descCerts, descErrors, descBatches, descHeld, descNow, descStore, descTrust, descTrustEnd} {
 		ch <- d
 	}
 }
@@ -97,6 +100,13 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(descNow, s.InFlight, "in_flight")
 	gauge(descNow, s.Deferred, "deferred")
 	gauge(descNow, s.Stuck, "stuck")
+	for _, s := range m.shelves {
+		valid, invalid, unread, next := s.counts(time.Now())
+		gauge(descTrust, valid, s.cfg.Name, "valid")
+		gauge(descTrust, invalid, s.cfg.Name, "invalid")
+		gauge(descTrust, unread, s.cfg.Name, "unreadable")
+		gauge(descTrustEnd, max(0, next.Unix()), s.cfg.Name)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	c, err := m.store.Counts(ctx)

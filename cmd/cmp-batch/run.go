@@ -101,6 +101,7 @@ func (c *cli) openToProcess(ctx context.Context) (*authority, func(), error) {
 		a.close()
 		return nil, nil, err
 	}
+	a.readTrust()
 	return a, func() { a.close(); unlock() }, nil
 }
 
@@ -206,7 +207,7 @@ func (a *authority) drainOnce(ctx context.Context, channels []channel) (spool.Su
 	line.clear()
 	if p := a.cfg.Metrics.Textfile; p != "" {
 		m := newMetrics()
-		m.watch(j.pump, a.store)
+		m.watch(j.pump, a.store, a.shelves)
 		if err := prometheus.WriteToTextfile(p, m.registry); err != nil {
 			a.log.Warn("metrics textfile", "error", err)
 		}
@@ -238,7 +239,7 @@ func (a *authority) watch(ctx context.Context, channels []channel) error {
 		return usageError{err}
 	}
 	defer j.close()
-	m.watch(j.pump, a.store)
+	m.watch(j.pump, a.store, a.shelves)
 	if err := a.announceRoots(ctx); err != nil {
 		return err
 	}
@@ -252,6 +253,7 @@ func (a *authority) watch(ctx context.Context, channels []channel) error {
 	}
 	g.Go(func() error { return j.pump.Run(ctx) })
 	g.Go(func() error { return a.keepCRL(ctx) })
+	g.Go(func() error { return a.keepTrust(ctx) })
 	if p := a.cfg.Metrics.Textfile; p != "" {
 		g.Go(func() error { return m.keepTextfile(ctx, p, a.log) })
 	}

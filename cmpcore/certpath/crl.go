@@ -183,6 +183,9 @@ func (c *CRL) SameScope(d *CRL) bool {
 	return bytes.Equal(c.list.RawIssuer, d.list.RawIssuer) && bytes.Equal(c.scope.raw, d.scope.raw)
 }
 
+// Same tells whether two CRLs are one.
+func (c *CRL) Same(d *CRL) bool { return bytes.Equal(c.list.Raw, d.list.Raw) }
+
 // Fresh tells whether the CRL can acquit at a time: it is between thisUpdate
 // and nextUpdate. Without nextUpdate it never is: it could be of any age.
 func (c *CRL) Fresh(t time.Time) bool {

@@ -52,10 +52,10 @@ func (s *search) status(r *Revocation, c, issuer *x509.Certificate) (known bool,
 			return known, err
 		}
 	}
-	serial := string(c.SerialNumber.Bytes())
+	serial := c.SerialNumber.Bytes()
 	var held, free time.Time // when the newest that says so was made
 	for _, l := range r.CRLs {
-		hold, listed := l.revoked[serial]
+		hold, listed := l.revoked[string(serial)]
 		acquits := !listed && l.covers(c) && l.Fresh(s.Time)
 		if !listed && !acquits || s.Time.Before(l.list.ThisUpdate) || !s.signed(l, issuer, r.Signers) {
 			continue

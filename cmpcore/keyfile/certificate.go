@@ -65,7 +65,7 @@ func ParseCertificates(data []byte) ([][]byte, error) {
 	return certs, nil
 }
 
-var errTooMany = fmt.Errorf("more than %d certificates", MaxCertificates)
+var errTooMany = fmt.Errorf("more than %d certificates or CRLs", MaxCertificates)
 
 // MarshalCertificates gives certificates as PEM, in order.
 func MarshalCertificates(certs ...[]byte) []byte {
