@@ -33,9 +33,6 @@ func (x *exchange) checkArchiveOptions(rule *Rule, it *certItem, c crmf.Attribut
 	if rule.Archive == ArchiveNone {
 		return refuse(cmp.BadRequest, "keys are not archived here for this requester")
 	}
-	if it.keep || it.envelope != nil {
-		return refuse(cmp.BadRequest, "pkiArchiveOptions is there twice")
-	}
 	o, err := c.PKIArchiveOptions()
 	switch {
 	case err != nil:

@@ -343,6 +343,9 @@ type talk struct {
 	last  []byte // the last message sent
 
 	kemSecret []byte // of the ciphertext that messages bring
+	challenge *reply // the last popdecc
+
+	enrolledCert *x509.Certificate // of the party, by another transaction
 }
 
 func (b *bed) talk(p *party) *talk {
@@ -390,6 +393,9 @@ func (k *talk) send(der []byte) *reply {
 	r := k.check(der, out)
 	if r.msg != nil {
 		k.peer = r.msg.Header.SenderNonce
+		if r.msg.Body.Type() == cmp.TypePOPDecC {
+			k.challenge = r
+		}
 	}
 	return r
 }
@@ -600,4 +606,9 @@ func mustDN(text string) pkix.Name {
 		panic(err)
 	}
 	return n
+}
+
+func parsed(t testing.TB, der []byte) *x509.Certificate {
+	t.Helper()
+	return must[*x509.Certificate](t)(x509.ParseCertificate(der))
 }

@@ -124,7 +124,7 @@ func (x *exchange) proveByResponse(b *cmp.POPODecKeyResponse) error {
 	case t.State != AwaitingProof:
 		return refuse(cmp.BadRequest, "no challenge of this transaction waits for a response")
 	}
-	if err := x.checkRecipNonce(false); err != nil {
+	if err := x.checkFollowUp(false); err != nil {
 		return err
 	}
 	der, err := x.view.Message(x.ctx, t.Request)

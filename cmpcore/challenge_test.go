@@ -245,3 +245,13 @@ func TestTheClientAnswersChallenges(t *testing.T) {
 		b.wantStatus(must[*x509.Certificate](t)(x509.ParseCertificate(r.Certificates[0].Certificate)), cmpcore.Valid)
 	}
 }
+
+// response answers the challenge of a transaction; without one, nothing.
+func (k *talk) response() *cmp.POPODecKeyResponse {
+	k.Helper()
+	if k.challenge == nil {
+		return &cmp.POPODecKeyResponse{Responses: []*big.Int{big.NewInt(4711)}}
+	}
+	k.keysOf(k, lifeKey(k, "x25519", 0), 0)
+	return k.challenge.respond(lifeKey(k, "x25519", 0))
+}

@@ -21,7 +21,7 @@ func (x *exchange) confirm(b *cmp.CertConfirm) error {
 	case t.State != AwaitingConfirm:
 		return refuse(cmp.BadRequest, "no certificate of this transaction waits for confirmation")
 	}
-	if err := x.checkRecipNonce(false); err != nil {
+	if err := x.checkFollowUp(false); err != nil {
 		return err
 	}
 	said := make([]*cmp.CertStatus, len(t.Items))

@@ -46,6 +46,9 @@ func TestCertConf(t *testing.T) {
 		"a rejection rejects, and is acknowledged": {"p256 ca", func(c *x509.Certificate) []cmp.CertStatus {
 			return []cmp.CertStatus{withInfo(status(sum(c), 0), cmp.Rejection)}
 		}, nil, 0, cmpcore.RejectedByHolder},
+		"what is neither accepted nor rejected is no acceptance": {"p256 ca", func(c *x509.Certificate) []cmp.CertStatus {
+			return []cmp.CertStatus{withInfo(status(sum(c), 0), cmp.PKIStatus(9))}
+		}, nil, 0, cmpcore.RejectedByHolder},
 		"an empty message rejects all":  {"p256 ca", func(c *x509.Certificate) []cmp.CertStatus { return nil }, nil, 0, cmpcore.RejectedByHolder},
 		"a wrong hash changes nothing":  {"p256 ca", func(c *x509.Certificate) []cmp.CertStatus { return []cmp.CertStatus{status(random(32), 0)} }, nil, cmp.BadCertID, cmpcore.Unconfirmed},
 		"a short hash changes nothing":  {"p256 ca", func(c *x509.Certificate) []cmp.CertStatus { return []cmp.CertStatus{status(sum(c)[:8], 0)} }, nil, cmp.BadCertID, cmpcore.Unconfirmed},

@@ -277,6 +277,9 @@ func (x *exchange) issuerOfSigner(issuer pkix.Name) bool {
 // checkControls refuses controls that ask for what is not done here: to obey
 // them silently or to drop them silently would both deceive.
 func (x *exchange) checkControls(rule *Rule, it *certItem) error {
+	if err := checkControlsOnce(it.req.CertReq.Controls); err != nil {
+		return err
+	}
 	for _, c := range it.req.CertReq.Controls {
 		switch c.Type {
 		case crmf.OIDOldCertID, crmf.OIDRegToken, crmf.OIDAuthenticator, crmf.OIDProtocolEncrKey:
@@ -299,6 +302,19 @@ func (x *exchange) checkControls(rule *Rule, it *certItem) error {
 		default:
 			return refuse(cmp.BadRequest, "a control of the request is not known here").because("%s", c.Type)
 		}
+	}
+	return nil
+}
+
+// checkControlsOnce: of two controls that say different things neither can be
+// obeyed.
+func checkControlsOnce(controls []crmf.Attribute) error {
+	seen := make(map[pkix.OID]bool, len(controls))
+	for _, c := range controls {
+		if seen[c.Type] {
+			return refuse(cmp.BadRequest, "the request has a control twice").because("%s", c.Type)
+		}
+		seen[c.Type] = true
 	}
 	return nil
 }
@@ -356,7 +372,7 @@ func (x *exchange) checkPOP(rule *Rule, orig *cmp.PKIMessage, it *certItem) erro
 
 func popFailure(err error) *failure {
 	switch {
-	case errors.Is(err, alg.ErrUnsupported), errors.Is(err, alg.ErrForbidden):
+	case errors.Is(err, alg.ErrUnsupported), errors.Is(err, alg.ErrForbidden), errors.Is(err, alg.ErrParameters):
 		return refuse(cmp.BadAlg, "the algorithm of the proof of possession is not accepted").because("%v", err)
 	default:
 		return refuse(cmp.BadPOP, "the proof of possession does not verify").because("%v", err)

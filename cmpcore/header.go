@@ -36,7 +36,8 @@ func (x *exchange) checkHeader() error {
 	if h.Sender.Tag() != pkix.TagDirectoryName {
 		return refuse(cmp.BadDataFormat, "sender must be a directoryName")
 	}
-	if x.policy.Lightweight && !x.policy.tolerates("any-recipient") {
+	// A recipient that cannot be read is told as such, with the rest of the header.
+	if h.Recipient != nil && x.policy.Lightweight && !x.policy.tolerates("any-recipient") {
 		name, ok := h.Recipient.DirectoryName()
 		if !ok || !name.IsEmpty() && !name.Matches(x.caName) && !bytes.Equal(h.Recipient, x.sender) && !x.agreement.named(h.Recipient) && !x.kem.named(h.Recipient) {
 			return refuse(cmp.WrongAuthority, "recipient is not this CA")
@@ -69,6 +70,7 @@ func (x *exchange) checkMessageTime() error {
 // checkGeneralInfo: what is not known in generalInfo is passed over, what is
 // known and malformed is not (RFC 9810 section 5.1.1).
 func checkGeneralInfo(h *cmp.PKIHeader) error {
+	profiles := 0
 	for _, i := range h.GeneralInfo {
 		var err error
 		switch i.Type {
@@ -78,10 +80,14 @@ func checkGeneralInfo(h *cmp.PKIHeader) error {
 			_, err = i.ConfirmWaitTime()
 		case cmp.OIDCertProfile:
 			_, err = i.CertProfile()
+			profiles++
 		}
 		if err != nil {
 			return refuse(cmp.BadDataFormat, "generalInfo could not be read").because("%v", err)
 		}
+	}
+	if profiles > 1 {
+		return refuse(cmp.BadDataFormat, "generalInfo has more than one certProfile")
 	}
 	return nil
 }
@@ -126,6 +132,15 @@ func (x *exchange) checkFirstNonce() error {
 		return refuse(cmp.BadRecipientNonce, "recipNonce must be absent in a first request")
 	}
 	return nil
+}
+
+// checkFollowUp is what every message that goes on with a transaction is held
+// against, once it is one that the transaction waits for.
+func (x *exchange) checkFollowUp(anyOfOurs bool) error {
+	if err := x.checkRecipNonce(anyOfOurs); err != nil {
+		return err
+	}
+	return checkGeneralInfo(&x.msg.Header)
 }
 
 // checkRecipNonce: a follow-up carries the senderNonce of our last message.

@@ -99,6 +99,9 @@ func (x *exchange) judgeRecovery(rule *Rule, orig *cmp.PKIMessage, b *cmp.CertRe
 		return nil, refuse(cmp.BadPOP, "there must be no proof of possession of a key that is lost")
 	}
 	q := &b.Requests[0].CertReq
+	if err := checkControlsOnce(q.Controls); err != nil {
+		return nil, err
+	}
 	for _, c := range q.Controls {
 		if c.Type != crmf.OIDProtocolEncrKey {
 			return nil, refuse(cmp.BadRequest, "a control of the request is not served with krr").because("%s", c.Type)

@@ -84,7 +84,7 @@ func (x *exchange) poll(b *cmp.PollReq) error {
 	if x.tx.State != AwaitingDecision || x.tx.Held {
 		return refuse(cmp.BadRequest, "nothing is waiting in this transaction")
 	}
-	if err := x.checkRecipNonce(true); err != nil {
+	if err := x.checkFollowUp(true); err != nil {
 		return err
 	}
 	if err := x.checkPollIDs(b); err != nil {
