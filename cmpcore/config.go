@@ -24,6 +24,8 @@ type Config struct {
 	Limits    cmp.Limits
 	// Trust is about revocation below the anchors of rules.
 	Trust []Trust
+	// Lint has the linters of those profiles that want one, by their names.
+	Lint map[string]issuance.Linter
 
 	CRLLifetime time.Duration // from thisUpdate to nextUpdate
 	// CRLDistributionPoints are URLs under which a genm may ask for our CRL.
@@ -223,6 +225,7 @@ func (c *Config) check() error {
 	}
 	c.checkAnnouncements(fail)
 	c.checkTrust(fail)
+	c.checkLint(fail)
 	if c.Encryption != nil {
 		if err := c.Encryption.check(); err != nil {
 			errs = append(errs, err)

@@ -25,6 +25,8 @@ type certItem struct {
 	profile   string
 	mods      []string
 	prepared  *issuance.Prepared
+	serial    []byte            // nil until it is drawn
+	lint      string            // findings that do not refuse it
 	central   bool              // the key is to be made here
 	private   crypto.PrivateKey // it was, and is on its way to the requester
 	encrypt   crypto.PublicKey  // the certificate goes out encrypted to this, its own key
@@ -250,7 +252,7 @@ func (x *exchange) judge(rule *Rule, orig *cmp.PKIMessage, it *certItem) error {
 		return err
 	}
 	it.mods = append(it.mods, it.prepared.Mods...)
-	return nil
+	return x.lint(it)
 }
 
 // checkTemplate: fields that RFC 4211 section 5 leaves to the CA.
@@ -588,9 +590,11 @@ func (x *exchange) answerItems(rule *Rule, orig *cmp.PKIMessage, items []certIte
 }
 
 func (x *exchange) issue(rule *Rule, it *certItem, t *Transaction, implicit bool) (*Certificate, error) {
-	serial, err := issuance.NewSerial(x.cfg.Random)
-	if err != nil {
-		return nil, err
+	serial, err := it.serial, error(nil)
+	if serial == nil {
+		if serial, err = issuance.NewSerial(x.cfg.Random); err != nil {
+			return nil, err
+		}
 	}
 	der, err := x.cfg.Authority.Issuer.Issue(x.cfg.Random, it.prepared, serial)
 	if err != nil {
@@ -634,6 +638,9 @@ func (x *exchange) issue(rule *Rule, it *certItem, t *Transaction, implicit bool
 		}
 		if len(x.out.Archive) > archived {
 			a.Detail = strings.TrimPrefix(a.Detail+"; the private key is archived", "; ")
+		}
+		if it.lint != "" {
+			a.Detail = strings.TrimPrefix(a.Detail+"; lint: "+it.lint, "; ")
 		}
 	})
 	return c, nil

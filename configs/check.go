@@ -15,6 +15,7 @@ import (
 	"cmp-batch/cmpcore/cms"
 	"cmp-batch/cmpcore/der"
 	"cmp-batch/cmpcore/issuance"
+	"cmp-batch/lint"
 )
 
 // standardPolicy is the policy of channels that name none.
@@ -166,27 +167,36 @@ func (r *reader) profiles(w map[string]issuance.ProfileConfig) map[string]issuan
 		p.Name = name
 		out[name] = p
 		_, err := issuance.Compile(p)
-		if err == nil {
-			continue
-		}
-		faults := []error{err}
-		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			faults = joined.Unwrap()
-		}
-		for _, f := range faults {
-			path, text := at, f.Error()
-			// Compile writes profiles.NAME.key: what is wrong.
-			if rest, ok := strings.CutPrefix(text, at+"."); ok {
-				if key, what, ok := strings.Cut(rest, ": "); ok && !strings.ContainsAny(key, ` "`) {
-					path, text = child(at, key), what
-				}
-			}
-			if !r.brokenBelow(path) {
-				r.fault(path, "%s", text)
-			}
+		r.compiled(at, at+".", err)
+		if p.Lint != nil {
+			_, err = lint.Compile(*p.Lint)
+			r.compiled(at, "", err)
 		}
 	}
 	return out
+}
+
+// compiled reports the faults that err joins. Each is written as prefix, the
+// key below at, a colon, and what is wrong.
+func (r *reader) compiled(at, prefix string, err error) {
+	if err == nil {
+		return
+	}
+	faults := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		faults = joined.Unwrap()
+	}
+	for _, f := range faults {
+		path, text := at, f.Error()
+		if rest, ok := strings.CutPrefix(text, prefix); ok {
+			if key, what, ok := strings.Cut(rest, ": "); ok && !strings.ContainsAny(key, ` "`) {
+				path, text = child(at, key), what
+			}
+		}
+		if !r.brokenBelow(path) {
+			r.fault(path, "%s", text)
+		}
+	}
 }
 
 // brokenBelow tells whether a fault about path may only follow from a part of

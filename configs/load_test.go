@@ -147,7 +147,12 @@ func TestFaults(t *testing.T) {
 
 		// Profiles.
 		{"profile fault", edit("    keys: [ecdsa-p256]", "    keys: [ecdsa-p256, des]"), `cmp-batch.yaml:7:24: profiles.default.keys[1]: "des" is no key type; there are `},
-		{"profile key unknown", edit("    keys: [ecdsa-p256]", "    keys: [ecdsa-p256]\n    key: x"), `cmp-batch.yaml:8:5: profiles.default.key: there is no such key; did you mean keys? One of name, validity, keys, rsa_min_exponent, subject, san, key_usage, ext_key_usage, basic_constraints, extensions, policies, crl_urls, ca_issuers_urls, ocsp_urls`},
+		{"profile key unknown", edit("    keys: [ecdsa-p256]", "    keys: [ecdsa-p256]\n    key: x"), `cmp-batch.yaml:8:5: profiles.default.key: there is no such key; did you mean keys? One of name, validity, keys, rsa_min_exponent, subject, san, key_usage, ext_key_usage, basic_constraints, extensions, policies, crl_urls, ca_issuers_urls, ocsp_urls, lint`},
+		{"lint level", edit("    keys: [ecdsa-p256]", "    keys: [ecdsa-p256]\n    lint: {refuse: errors}"), `cmp-batch.yaml:8:20: profiles.default.lint.refuse: "errors" is none of notice, warn, error, fatal, none`},
+		{"lint source", edit("    keys: [ecdsa-p256]", "    keys: [ecdsa-p256]\n    lint:\n      sources: [RFC5280, RFC5281]"), `cmp-batch.yaml:9:26: profiles.default.lint.sources[1]: "RFC5281" is no source of lints; one of `},
+		{"lint name", edit("    keys: [ecdsa-p256]", "    keys: [ecdsa-p256]\n    lint:\n      ignore:\n        - e_issuer_field_empty\n        - w_subj_email_not_in_san"), `cmp-batch.yaml:11:11: profiles.default.lint.ignore[1]: "w_subj_email_not_in_san" is no lint of zlint for certificates; is it e_subj_email_not_in_san?`},
+		{"lint of another source", edit("    keys: [ecdsa-p256]", "    keys: [ecdsa-p256]\n    lint: {ignore: [e_ext_san_missing]}"), `cmp-batch.yaml:8:21: profiles.default.lint.ignore[0]: e_ext_san_missing is a lint of CABF_BR, which is not among the sources; remove it`},
+		{"lint key", edit("    keys: [ecdsa-p256]", "    keys: [ecdsa-p256]\n    lint: {fatal: warn}"), `cmp-batch.yaml:8:12: profiles.default.lint.fatal: there is no such key; one of refuse, sources, ignore`},
 		{"profile name twice", edit("    keys: [ecdsa-p256]", "    keys: [ecdsa-p256]\n    name: other"), `cmp-batch.yaml:8:11: profiles.default.name: the profile has its name already, default; remove this key`},
 		{"profile name odd", edit("", "policies:\n  a.b: {}"), `cmp-batch.yaml:15:3: policies.a.b: "a.b" is not a name: a name has letters, digits, - and _, at most 64`},
 

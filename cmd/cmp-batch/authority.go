@@ -292,6 +292,7 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 		},
 		Profiles:    map[string]*issuance.Profile{},
 		Policies:    map[string]cmpcore.Policy{},
+		Lint:        map[string]issuance.Linter{},
 		Limits:      cmp.Limits{DER: cfg.Limits, CertRequests: mostRequests(cfg)},
 		CRLLifetime: cfg.CRL.Lifetime,
 		Clock:       time.Now,
@@ -339,6 +340,11 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 	for name, pc := range cfg.Profiles {
 		if ec.Profiles[name], err = issuance.Compile(pc); err != nil {
 			return nil, err
+		}
+		if pc.Lint != nil {
+			if ec.Lint[name], err = a.linter(name, *pc.Lint); err != nil {
+				return nil, err
+			}
 		}
 		ec.CRLDistributionPoints = append(ec.CRLDistributionPoints, pc.CRLURLs...)
 	}

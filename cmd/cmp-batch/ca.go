@@ -49,6 +49,8 @@ type rolledOver struct {
 	KeyType     string `json:"key_type"`
 	NotAfter    string `json:"not_after"`
 	Config      string `json:"config"`
+
+	Lint []findingJSON `json:"lint,omitempty"` // of the new root and its links
 }
 
 func (c *cli) caRolloverCommand() *cobra.Command {
@@ -183,7 +185,8 @@ func (c *cli) rollOver(keyType, validity string) error {
 	if err != nil {
 		return err
 	}
-	out := rolledOver{u.New, base + ".key", u.NewWithOld, u.OldWithNew, keyType, x.NotAfter.Format(time.RFC3339), c.configFile}
+	out := rolledOver{u.New, base + ".key", u.NewWithOld, u.OldWithNew, keyType, x.NotAfter.Format(time.RFC3339), c.configFile,
+		lintRoot(r.NewWithNew, r.NewWithOld, r.OldWithNew)}
 	if c.json {
 		return c.printJSON(out)
 	}
@@ -193,6 +196,7 @@ func (c *cli) rollOver(keyType, validity string) error {
 	fmt.Fprintf(w, "for those who have the new root\t%s\n", u.OldWithNew)
 	fmt.Fprintf(w, "configuration\t%s, ca.root_updates\n", c.configFile)
 	w.Flush()
+	c.printLint(u.New, out.Lint)
 	fmt.Fprintf(c.stdout, "\nRestart run, and bring the new root to everybody. Then:\n  cmp-batch ca activate -c %s\n", c.configFile)
 	return nil
 }

@@ -17,13 +17,13 @@ import (
 func (c *cli) certCommand() *cobra.Command {
 	return family(&cobra.Command{
 		Use:   "cert",
-		Short: "What was issued: list, show, export, revoke",
-		Long: `What was issued: list, show, export and revoke certificates.
+		Short: "What was issued: list, show, export, lint, revoke",
+		Long: `What was issued: list, show, export, lint and revoke certificates.
 
 SERIAL is a serial number in hexadecimal, with or without colons, in any case.`,
 		Example: `  cmp-batch cert ls --status valid --expiring 30d
   cmp-batch cert revoke 3F:A9:01 --reason keyCompromise`,
-	}, c.certListCommand(), c.certShowCommand(), c.certExportCommand(), c.certRevokeCommand())
+	}, c.certListCommand(), c.certShowCommand(), c.certExportCommand(), c.certLintCommand(), c.certRevokeCommand())
 }
 
 // parseSerial reads a serial number as people write it, and gives it as the

@@ -95,6 +95,7 @@ var exampleSteps = map[string]string{
 	"cmp-batch ca activate --key /media/key/ca-2.key":     "cmp-batch ca rollover && mkdir -p media/key && mv ca/ca-2.key media/key",
 	"cmp-batch request nest --out lot.pki --cert line.crt --sign-key line.key lot/*.pki": `mkdir lot && cp d1.pki other.pki lot &&
 		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout line.key -out line.crt -subj /CN=line -days 9`,
+	"cmp-batch cert lint 3F:A9:01 --profile default -c my-ca/cmp-batch.yaml":                                                           "sed -i 's/    # lint: /    lint: /' cmp-batch.yaml",
 	"cmp-batch secret add device-1 --generate":                                                                                         "cmp-batch secret rm device-1",
 	"cmp-batch secret add device-1 --generate -c my-ca/cmp-batch.yaml":                                                                 "cmp-batch secret rm device-1",
 	"cmp-batch request ir --out d1.pki --subject CN=device-1 --ref device-1 --secret-file d1.secret":                                   "rm d1.pki d1.key d1.session.json",

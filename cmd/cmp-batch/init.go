@@ -72,6 +72,8 @@ type madeCA struct {
 	Subject     string `json:"subject"`
 	KeyType     string `json:"key_type"`
 
+	Lint []findingJSON `json:"lint,omitempty"` // of the certificate
+
 	fresh bool // the passphrase was made here
 }
 
@@ -84,6 +86,7 @@ func (m *madeCA) print(c *cli) {
 	fmt.Fprintf(w, "  requests go into\t%s\n", filepath.Join(m.Dir, "spool", "in"))
 	fmt.Fprintf(w, "  answers come out in\t%s\n", filepath.Join(m.Dir, "spool", "out"))
 	w.Flush()
+	c.printLint(m.Certificate, m.Lint)
 	if m.fresh {
 		fmt.Fprintf(c.stdout, "\nThe passphrase was made in %s.\nMove it to another medium and set ca: passphrase_file in the configuration.\nWhoever has it together with this folder has the CA.\n", m.Passphrase)
 	}
@@ -162,6 +165,7 @@ func makeCA(ctx context.Context, dir string, o initOptions) (*madeCA, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.Lint = lintRoot(cert)
 	keyPEM, err := keyfile.EncryptPKCS8(rand.Reader, key, pass)
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func Compile(cfg ProfileConfig) (*Profile, error) {
 		c.prefix = "profiles.?"
 		c.fault("name", "a profile needs a name")
 	}
-	p := &Profile{name: cfg.Name, ca: cfg.BasicConstraints.CA, pathLen: -1}
+	p := &Profile{name: cfg.Name, ca: cfg.BasicConstraints.CA, pathLen: -1, linted: cfg.Lint != nil}
 	c.validity(p, cfg.Validity)
 	c.keys(p, cfg)
 	c.subject(p, cfg.Subject)

@@ -27,6 +27,24 @@ type ProfileConfig struct {
 	// CAIssuersURLs and OCSPURLs become authorityInfoAccess.
 	CAIssuersURLs []string `yaml:"ca_issuers_urls"`
 	OCSPURLs      []string `yaml:"ocsp_urls"`
+	// Lint has each certificate looked at by zlint before it is signed; left out,
+	// none is.
+	Lint *LintConfig `yaml:"lint"`
+}
+
+// LintConfig says which lints of zlint a certificate must pass before it is
+// signed. What they look at is signed for trial, by a key that nobody keeps.
+type LintConfig struct {
+	// Refuse is the least level of a finding for which a certificate is refused:
+	// notice, warn, error (the default), fatal, or none. Findings below it only
+	// stand in the log and in the audit log.
+	Refuse string `yaml:"refuse"`
+	// Sources lists whose rules count, such as RFC5280, CABF_BR or
+	// CABF_SMIME_BR; left out, all RFCs.
+	Sources []string `yaml:"sources"`
+	// Ignore lists lints by name whose findings count for nothing. not_lintable
+	// is the one, of level fatal, about certificates that zlint cannot read.
+	Ignore []string `yaml:"ignore"`
 }
 
 // ValidityConfig says how long certificates live. Lengths are written as

@@ -7,6 +7,7 @@
 //	issuer, err := issuance.NewIssuer(cert, key, "")    // once: the CA
 //	p, err := profile.Prepare(request, issuer, now)     // judge one request, sign nothing
 //	serial, err := issuance.NewSerial(rand)
+//	trial, err := issuer.Rehearse(rand, p, serial)      // for linters: what Issue would sign, by a key of no worth
 //	cert, err := issuer.Issue(rand, p, serial)          // sign it, once
 //
 // Prepare is where every rule lives. It answers with a one-shot [Prepared],

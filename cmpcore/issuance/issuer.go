@@ -32,6 +32,8 @@ type Issuer struct {
 
 	akiValue []byte
 	akiDER   []byte // the whole Extension
+
+	trial *standIn // what Rehearse signs with
 }
 
 // NewIssuer joins a CA certificate and its key. The name of the signature
@@ -51,7 +53,7 @@ func NewIssuer(certDER []byte, signer crypto.Signer, sigAlgName string) (*Issuer
 	}
 	is := &Issuer{
 		cert: slices.Clone(certDER), subject: slices.Clone(c.subject), notBefore: c.notBefore, notAfter: c.notAfter,
-		signer: signer, public: signer.Public(),
+		signer: signer, public: signer.Public(), trial: &standIn{},
 	}
 	if is.rdns, err = parseName(is.subject); err != nil {
 		return fail("subject: %w", err)

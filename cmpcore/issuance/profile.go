@@ -35,6 +35,8 @@ type Profile struct {
 	drop     bool              // what is not granted is left out, not refused
 	constant []constantExtension
 
+	linted bool
+
 	checked atomic.Bool // the first certificate has passed Check
 }
 
