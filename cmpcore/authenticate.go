@@ -120,6 +120,7 @@ func (x *exchange) authenticateMAC() (*requester, error) {
 	if err != nil {
 		return nil, refuse(cmp.BadAlg, "the MAC algorithm or its parameters are not accepted").because("%v", err)
 	}
+	mac = mac.Keeping() // for the answer
 	ref := string(h.SenderKID)
 	secret, err := x.view.Secret(x.ctx, ref)
 	if err != nil {

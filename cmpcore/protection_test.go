@@ -155,6 +155,24 @@ type fixed struct {
 func (f fixed) Algorithm() pkix.AlgorithmIdentifier { return f.a }
 func (f fixed) Protect(part []byte) ([]byte, error) { return f.octet, nil }
 
+// The salt of a request serves its answer too, unless it is shorter than those
+// of this side.
+func TestShortSaltsAreNotKept(t *testing.T) {
+	for salt, kept := range map[int]bool{8: false, 15: false, 16: true, 17: true, 256: true} {
+		b := newBed(t)
+		k := b.talk(b.device("dev-1"))
+		var asked pkix.AlgorithmIdentifier
+		r := k.say(k.one(cmp.TypeIR, "CN=a", "p256 a"), func(m *message) {
+			asked = pbmParameters(salt, 500, oidSHA256, oidHMACSHA256)
+			m.by = foreignMAC{asked, t, k.party.secret}
+		})
+		got := r.msg.Header.ProtectionAlg
+		if got.Equal(asked) != kept || saltLength(t, got) < 16 {
+			t.Errorf("a salt of %d octets is answered with one of %d, the same: %v", salt, saltLength(t, got), got.Equal(asked))
+		}
+	}
+}
+
 func TestAWrongMACIsAStrangers(t *testing.T) {
 	for name, e := range map[string]func(*party, *message){
 		"the secret is wrong": func(p *party, m *message) { m.by = cmp.MACProtector(pbm(t, 500), []byte("guess")) },

@@ -15,8 +15,8 @@ type replyOptions struct {
 }
 
 // reply builds, protects and stores the answer. It is protected as the request
-// was, where that protection was good: a MAC by the same secret and algorithm
-// with a fresh salt, one by Diffie-Hellman by the same, a signature by ours;
+// was, where that protection was good: a MAC by the same secret and algorithm,
+// one by Diffie-Hellman by the same, a signature by ours;
 // but with a MAC by our KEM key where the request brought a ciphertext for it,
 // and with a signature an error message where the policy says SignErrors.
 // Whoever did not prove to hold a secret gets a signature, so that no guess at
@@ -63,7 +63,7 @@ func (x *exchange) reply(body cmp.Body, o replyOptions) error {
 		}
 		extra = x.kem.protects(&h, x.policy)
 	case inKind && x.who.mac != nil:
-		mac, err := x.who.mac.WithFreshSalt(x.cfg.Random)
+		mac, err := x.who.mac.InKind(x.cfg.Random)
 		if err != nil {
 			return fmt.Errorf("salt: %w", err)
 		}

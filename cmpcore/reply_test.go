@@ -113,8 +113,9 @@ func (r *reply) checkProtection(req *cmp.PKIMessage, us *holder, bad func(string
 		if !bytes.Equal(h.SenderKID, []byte(r.party.ref)) || !bytes.Equal(q.SenderKID, h.SenderKID) {
 			bad("senderKID %q under a secret with the reference %q", h.SenderKID, r.party.ref)
 		}
-		if h.ProtectionAlg.OID != q.ProtectionAlg.OID || bytes.Equal(h.ProtectionAlg.Parameters, q.ProtectionAlg.Parameters) {
-			bad("the MAC is not that of the request with another salt")
+		if long := saltLength(r, q.ProtectionAlg) >= 16; h.ProtectionAlg.OID != q.ProtectionAlg.OID || long != h.ProtectionAlg.Equal(q.ProtectionAlg) ||
+			saltLength(r, h.ProtectionAlg) < 16 {
+			bad("the MAC is not that of the request, or not with a longer salt where that one is short")
 		}
 		if !bytes.Equal(stdMAC(r, h.ProtectionAlg, []byte(r.party.secret), part), r.msg.Protection) {
 			bad("the MAC does not verify")
@@ -402,6 +403,28 @@ var stdHashes = map[string]crypto.Hash{
 	"2.16.840.1.101.3.4.2.3": crypto.SHA512, "2.16.840.1.101.3.4.2.4": crypto.SHA224,
 	"1.3.6.1.5.5.8.1.2": crypto.SHA1, "1.2.840.113549.2.7": crypto.SHA1, "1.2.840.113549.2.8": crypto.SHA224,
 	"1.2.840.113549.2.9": crypto.SHA256, "1.2.840.113549.2.10": crypto.SHA384, "1.2.840.113549.2.11": crypto.SHA512,
+}
+
+// saltLength is that of a PBM or PBMAC1, in octets.
+func saltLength(t testing.TB, a pkix.AlgorithmIdentifier) int {
+	t.Helper()
+	der := []byte(a.Parameters)
+	if a.OID.String() == "1.2.840.113549.1.5.14" {
+		var p struct{ KDF, MAC stdAlgorithm }
+		if _, err := asn1.Unmarshal(der, &p); err != nil {
+			t.Fatal(err)
+		}
+		der = p.KDF.Params.FullBytes
+	}
+	var p asn1.RawValue
+	if _, err := asn1.Unmarshal(der, &p); err != nil {
+		t.Fatal(err)
+	}
+	var salt []byte
+	if _, err := asn1.Unmarshal(p.Bytes, &salt); err != nil {
+		t.Fatal(err)
+	}
+	return len(salt)
 }
 
 // stdMAC computes PBM (RFC 4211 section 4.4) and PBMAC1 (RFC 8018 section 7.1)

@@ -181,7 +181,12 @@ type MAC struct {
 
 	keyLen    int  // PBMAC1: octets of key
 	hasKeyLen bool // PBMAC1: keyLength is written
+
+	kept *keptKey // of Keeping
 }
+
+// keptKey is the last key that was derived, and from what.
+type keptKey struct{ secret, key []byte }
 
 // IsMAC tells whether the identifier is that of a password-based MAC in the
 // table, whatever its parameters.
@@ -228,9 +233,28 @@ func (m *MAC) Sum(secret, message []byte) ([]byte, error) {
 	if len(secret) == 0 {
 		return nil, fmt.Errorf("%s: %w", m.kind.name, ErrSecret)
 	}
-	h := m.mac.new(m.kind.derive(m, secret))
+	h := m.mac.new(m.key(secret))
 	h.Write(message)
 	return h.Sum(make([]byte, 0, m.mac.size)), nil
+}
+
+func (m *MAC) key(secret []byte) []byte {
+	if m.kept == nil {
+		return m.kind.derive(m, secret)
+	}
+	if m.kept.key == nil || !hmac.Equal(m.kept.secret, secret) {
+		*m.kept = keptKey{secret, m.kind.derive(m, secret)}
+	}
+	return m.kept.key
+}
+
+// Keeping gives the same MAC, which keeps the key that it derives: the check of a
+// message and the MAC of its answer are one derivation. It must not be used
+// concurrently, and the secret must not be changed meanwhile.
+func (m *MAC) Keeping() *MAC {
+	k := *m
+	k.kept = new(keptKey)
+	return &k
 }
 
 // Verify tells whether mac is that of the message, in time that does not depend
@@ -244,10 +268,21 @@ func (m *MAC) Verify(secret, message, mac []byte) bool {
 	return err == nil && hmac.Equal(want, mac)
 }
 
+// InKind gives the MAC for the answer to a message with this one: the same, as
+// RFC 9810 section 5.1.3.1 recommends for a transaction, unless its salt is
+// shorter than one of ours.
+func (m *MAC) InKind(rand io.Reader) (*MAC, error) {
+	if len(m.salt) >= defaultSalt {
+		return m, nil
+	}
+	return m.WithFreshSalt(rand)
+}
+
 // WithFreshSalt gives the same MAC with a new salt of 16 octets, or as many as
-// m has where that is more: the answer to a message in kind.
+// m has where that is more.
 func (m *MAC) WithFreshSalt(rand io.Reader) (*MAC, error) {
 	f := *m
+	f.kept = nil
 	if err := f.setSalt(rand, max(len(m.salt), defaultSalt)); err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package alg
 
 import (
 	"crypto"
-	"crypto/sha256"
 	"fmt"
 	"io"
 
@@ -150,15 +149,10 @@ func derivePBM(m *MAC, secret []byte) []byte {
 	h := m.hash.new()
 	h.Write(secret)
 	h.Write(m.salt)
-	if m.hash.hash == crypto.SHA256 {
-		var k [sha256.Size]byte
-		h.Sum(k[:0])
-		for range m.iterations - 1 {
-			k = sha256.Sum256(k[:])
-		}
-		return k[:]
-	}
 	k := h.Sum(make([]byte, 0, 64))
+	if m.hash.hash == crypto.SHA256 && rehash256(h, k, m.iterations-1) {
+		return k
+	}
 	for range m.iterations - 1 {
 		h.Reset()
 		h.Write(k)

@@ -179,7 +179,7 @@ type macProtector struct {
 }
 
 // MACProtector protects with a shared secret. To answer in kind, give it
-// WithFreshSalt of the MAC that the request had.
+// InKind of the MAC that the request had.
 func MACProtector(mac *alg.MAC, secret []byte) Protector { return macProtector{mac, secret} }
 
 func (p macProtector) Algorithm() pkix.AlgorithmIdentifier { return p.mac.Algorithm() }
