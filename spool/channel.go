@@ -81,8 +81,9 @@ type Sink interface {
 	// idempotent: the same answer under the same name again changes nothing.
 	// Different bytes under a name that is taken go to a new free name. The
 	// errors are by index, nil where all went well; an error is temporary
-	// unless [IsPermanent]. It returns when ctx ends. The pump calls it for one
-	// group of answers at a time.
+	// unless [IsPermanent]. It returns when ctx ends. The pump calls it for at most
+	// two groups of answers at a time, so that one can be written while the other
+	// waits for the disk; a Sink that can do but one lets the other wait.
 	Deliver(ctx context.Context, d []Delivery) []error
 	Close() error
 }

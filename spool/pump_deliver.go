@@ -139,7 +139,7 @@ type sink struct {
 	name  string
 	to    Sink
 	queue []drop
-	busy  bool
+	busy  int // deliveries in flight
 
 	// A sink that takes nothing rests, and what comes for it meanwhile fails at
 	// once. One answer that fails alone, again and again, is no such sign.
@@ -148,6 +148,9 @@ type sink struct {
 	dead    bool // Drain has given it up
 	lastBad string
 }
+
+// sinkWidth is how many deliveries of one sink may be in flight.
+const sinkWidth = 2
 
 // drop is one answer for one place.
 type drop struct {
@@ -186,15 +189,17 @@ func (r *run) sendAll(a *answer, to []Return, reply []byte) {
 	}
 }
 
+// next begins a delivery. A second one begins beside another only when it is of
+// a whole batch: what has just been committed would otherwise go in crumbs.
 func (s *sink) next() {
-	if s.busy || len(s.queue) == 0 {
+	r := s.r
+	if len(s.queue) == 0 || s.busy >= sinkWidth || s.busy > 0 && len(s.queue) < r.cfg.BatchSize {
 		return
 	}
-	r := s.r
 	n := min(len(s.queue), r.cfg.BatchSize)
 	part := s.queue[:n:n]
 	s.queue = s.queue[n:]
-	s.busy = true
+	s.busy++
 	r.pending++
 	go func() {
 		list := make([]Delivery, len(part))
@@ -208,7 +213,7 @@ func (s *sink) next() {
 		r.cfg.Observe(StageDeliver, len(list), time.Since(began))
 		r.events <- func() {
 			r.pending--
-			s.busy = false
+			s.busy--
 			s.delivered(part, errs)
 			s.next()
 		}

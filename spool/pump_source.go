@@ -46,7 +46,8 @@ func (s *source) collect() {
 		}
 		return
 	}
-	room := r.cfg.BatchSize - len(r.ready) - r.unparsed
+	// Two batches ready: one is still being collected when the next can begin.
+	room := min(r.cfg.BatchSize, 2*r.cfg.BatchSize-len(r.ready)-r.unparsed)
 	if room <= 0 || s.deferred >= r.cfg.limit() && (r.drain || r.precommit > 0 || len(r.ready) > 0) {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -23,7 +24,16 @@ const (
 	exitUsage = 2 // wrong use or configuration
 )
 
+// cores is how many processors there are to compute with.
+var cores = runtime.GOMAXPROCS(0)
+
 func main() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		// A thread that waits for the disk keeps what it computes with from the
+		// others for up to 10 ms. So there are more of these than processors; how much
+		// is computed at a time is the pump's choice.
+		runtime.GOMAXPROCS(2 * cores)
+	}
 	if os.Getenv("GOGC") == "" {
 		// What is alive is small: caches of the database and the batches in work.
 		// Half as many collections cost some 20 MiB.

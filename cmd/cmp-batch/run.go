@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,7 +134,7 @@ func (a *authority) join(channels []channel, progress func(spool.Progress), obse
 	}
 	cfg := spool.Config{
 		Store: a.store, Processor: a.engine, Sinks: map[string]spool.Sink{},
-		BatchSize: a.cfg.Batch.Size, Workers: a.cfg.Batch.Workers, ScanInterval: a.cfg.Batch.ScanEvery,
+		BatchSize: a.cfg.Batch.Size, Workers: cmp.Or(a.cfg.Batch.Workers, cores), ScanInterval: a.cfg.Batch.ScanEvery,
 		Logger: a.log, Progress: progress, Observe: observe,
 	}
 	for _, ch := range channels {

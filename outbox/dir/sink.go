@@ -32,7 +32,7 @@ type Sink struct {
 	o   Options
 	log *slog.Logger
 
-	mu     sync.Mutex
+	mu     sync.RWMutex // read-locked while answers are written
 	out    *durable.Dir // nil when closed
 	closed bool
 
@@ -104,11 +104,10 @@ func (s *Sink) Deliver(ctx context.Context, d []spool.Delivery) []error {
 	if len(d) == 0 {
 		return errs
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.reopen(); err != nil {
+	if err := s.follow(); err != nil {
 		return all(errs, err)
 	}
+	defer s.mu.RUnlock()
 	files := make([]durable.NewFile, 0, len(d))
 	index := make([]int, 0, len(d))
 	for i, a := range d {
@@ -138,19 +137,47 @@ func (s *Sink) Deliver(ctx context.Context, d []spool.Delivery) []error {
 	return errs
 }
 
-// reopen follows the path where it leads elsewhere than before.
-func (s *Sink) reopen() error {
-	if s.closed {
-		return errors.New("the channel is closed")
-	}
-	if s.out != nil {
-		ok, err := s.out.Current()
-		if err != nil {
-			return fmt.Errorf("folder for answers: %w", err)
-		}
+// follow opens the folder anew where the path leads elsewhere than before.
+// Without error, s.mu is read-locked.
+func (s *Sink) follow() error {
+	for {
+		s.mu.RLock()
+		ok, err := s.current()
 		if ok {
 			return nil
 		}
+		s.mu.RUnlock()
+		if err == nil {
+			err = s.reopen()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// current tells whether the open folder is where the path leads.
+func (s *Sink) current() (bool, error) {
+	if s.closed {
+		return false, errors.New("the channel is closed")
+	}
+	if s.out == nil {
+		return false, nil
+	}
+	ok, err := s.out.Current()
+	if err != nil {
+		return false, fmt.Errorf("folder for answers: %w", err)
+	}
+	return ok, nil
+}
+
+func (s *Sink) reopen() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ok, err := s.current(); ok || err != nil {
+		return err // another delivery was faster
+	}
+	if s.out != nil {
 		s.log.Info("folder for answers was exchanged", "folder", s.o.Out)
 		s.out.Close()
 		s.out = nil

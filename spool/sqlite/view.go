@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cmp-batch/cmpcore"
@@ -15,26 +16,42 @@ import (
 // view answers from the newest committed state. Each answer is a read of its
 // own: that keeps the write-ahead log free to be used again from its start.
 //
-// Secrets are the exception: each is read once for a View, because the messages
+// Secrets are an exception: each is read once for a View, because the messages
 // of a batch have mostly the same. Whether it is still there is checked at
 // commit, as is the count of its uses.
+//
+// The era is another: what other commits put into a later one while a batch is
+// computed is not seen. Nothing that a message of the batch can know of is
+// there, as no answer to it had gone out when the batch began.
 type view struct {
-	s       *Store
-	secrets *sync.Map // of *cmpcore.Secret by reference
+	s *Store
+	*viewOnce
+}
+
+// viewOnce is what a View reads once.
+type viewOnce struct {
+	secrets sync.Map // of *cmpcore.Secret by reference
+	era     atomic.Pointer[era]
 }
 
 var _ cmpcore.View = view{}
 
 // View gives the view of committed state, for one batch.
-func (s *Store) View() cmpcore.View { return view{s, new(sync.Map)} }
+func (s *Store) View() cmpcore.View { return view{s, new(viewOnce)} }
 
 // read runs do on a connection for reading.
 func (v view) read(ctx context.Context, what string, do func(*conn, *era) error) error {
 	c, err := v.s.readers.get(ctx)
 	if err == nil {
-		var e era
-		if e, err = v.s.current(c); err == nil {
-			err = do(c, &e)
+		e := v.era.Load()
+		if e == nil {
+			e = new(era)
+			if *e, err = v.s.current(c); err == nil {
+				v.era.Store(e)
+			}
+		}
+		if err == nil {
+			err = do(c, e)
 		}
 		v.s.readers.put(c)
 	}
