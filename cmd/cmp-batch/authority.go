@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"cmp-batch/cmpcore"
@@ -44,7 +45,9 @@ type authority struct {
 
 	// passphrases are asked for once, however many things they open.
 	passphrases map[configs.Passphrase][]byte
-	cli         *cli
+	// early are keys that are being decrypted beside other work, by their file.
+	early map[string]func() (crypto.PrivateKey, error)
+	cli   *cli
 }
 
 // openLedger opens configuration and database: enough to look at things.
@@ -92,8 +95,13 @@ func (c *cli) openVault(ctx context.Context) (*authority, error) {
 
 // openAuthority opens everything: the CA's key as well.
 func (c *cli) openAuthority(ctx context.Context) (*authority, error) {
-	a, err := c.openVault(ctx)
+	a, err := c.openLedger(ctx)
 	if err != nil {
+		return nil, err
+	}
+	a.decryptEarly(a.cfg.CA.KeyPair)
+	if err := a.unlock(ctx); err != nil {
+		a.close()
 		return nil, err
 	}
 	if a.engine, err = a.newEngine(); err != nil {
@@ -208,10 +216,36 @@ func (a *authority) anyKeyPair(k configs.KeyPair, what string) (cert []byte, cha
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if key, err = keyfile.ParsePrivateKey(pemKey, pass); err != nil {
+	decrypt := a.early[k.Key]
+	if decrypt == nil {
+		decrypt = func() (crypto.PrivateKey, error) { return keyfile.ParsePrivateKey(pemKey, pass) }
+	}
+	if key, err = decrypt(); err != nil {
 		return nil, nil, nil, fmt.Errorf("key of %s, %s: %w", what, k.Key, err)
 	}
 	return cert, chain, key, nil
+}
+
+// decryptEarly begins to decrypt a key while the vault is opened: each costs a
+// key derivation of some 60 ms. What goes wrong here is told when the key is
+// needed.
+func (a *authority) decryptEarly(k configs.KeyPair) {
+	if k.Passphrase.Prompt {
+		return // questions are asked in their order
+	}
+	pass, err := a.passphrase(k.Passphrase, "")
+	if err != nil {
+		return
+	}
+	decrypt := sync.OnceValues(func() (crypto.PrivateKey, error) {
+		data, err := os.ReadFile(k.Key)
+		if err != nil {
+			return nil, err
+		}
+		return keyfile.ParsePrivateKey(data, pass)
+	})
+	go decrypt()
+	a.early = map[string]func() (crypto.PrivateKey, error){k.Key: decrypt}
 }
 
 // staticKey reads a key that does not sign; nil where there is none.
