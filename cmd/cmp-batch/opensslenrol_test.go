@@ -402,6 +402,7 @@ rules:
     may: [ir, cr, kur, p10cr, rr, genm]
     profile: default
     ra_verified: true
+    update: {any: true}
     revoke: {any: true}
   - name: named
     who: {secret: "named-*"}
