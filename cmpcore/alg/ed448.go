@@ -90,7 +90,11 @@ var x448Key = &fixedKey{
 		if len(key) != x448.Size {
 			return nil, fmt.Errorf("an X448 key must have %d octets, not %d: %w", x448.Size, len(key), ErrKey)
 		}
-		return X448PublicKey(key), nil
+		pub := X448PublicKey(key)
+		if _, err := (&X448PrivateKey{x448.Key{1}}).ECDH(pub); err != nil {
+			return nil, err
+		}
+		return pub, nil
 	},
 	is:    func(pub crypto.PublicKey) bool { _, ok := pub.(X448PublicKey); return ok },
 	bytes: func(pub crypto.PublicKey) []byte { k := pub.(X448PublicKey); return k[:] },

@@ -17,6 +17,8 @@ type kdf struct {
 	key  func(d *digest, secret []byte, n int, info []byte) ([]byte, error)
 }
 
+var oidKDF3 = pkix.MustOID("1.3.133.16.840.9.44.1.2")
+
 // kdfs is that table: HKDF of RFC 8619, KDF2 and KDF3 of ANSI X9.44 (RFC 9690
 // appendix B).
 var kdfs = []*kdf{
@@ -24,7 +26,7 @@ var kdfs = []*kdf{
 	{"hkdf-sha384", pkix.MustOID("1.2.840.113549.1.9.16.3.29"), named("sha384"), hkdfKey},
 	{"hkdf-sha512", pkix.MustOID("1.2.840.113549.1.9.16.3.30"), named("sha512"), hkdfKey},
 	{"kdf2", pkix.MustOID("1.3.133.16.840.9.44.1.1"), nil, kdf2Key},
-	{"kdf3", pkix.MustOID("1.3.133.16.840.9.44.1.2"), nil, kdf3Key},
+	{"kdf3", oidKDF3, nil, kdf3Key},
 }
 
 // maxDerivedKey bounds what a key derivation is asked for, in octets.

@@ -11,7 +11,6 @@ import (
 	"cmp-batch/cmpcore/pkix"
 
 	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // oidRSAKEM is id-kem-rsa (RFC 9690 section 2.2).
@@ -40,10 +39,8 @@ func Encapsulate(rand io.Reader, pub crypto.PublicKey) (kem pkix.AlgorithmIdenti
 	case *MLKEMPublicKey:
 		secret, ciphertext, err = k.encapsulate()
 		return pkix.AlgorithmIdentifier{OID: k.set.oid}, ciphertext, secret, err
-	case *rsa.PublicKey:
-		kem = rsaKEMAlgorithm()
-		ciphertext, secret, err = encapsulateRSA(rand, k, kem)
-		return kem, ciphertext, secret, err
+	case *rsa.PublicKey, *RSAKEMPublicKey:
+		return EncapsulateRSA(rand, k, KDF3Algorithm(), rsaKEMSecret)
 	}
 	return kem, nil, nil, fmt.Errorf("encapsulation to a key of type %q: %w", KeyType(pub), ErrMismatch)
 }
@@ -116,34 +113,6 @@ func encapsulateRSA(rand io.Reader, k *rsa.PublicKey, kem pkix.AlgorithmIdentifi
 	ciphertext, _ = rsaPublic(k, z)
 	secret, err = rsaKEMDerive(kem, z)
 	return ciphertext, secret, err
-}
-
-func rsaKEMAlgorithm() pkix.AlgorithmIdentifier {
-	hash := pkix.AlgorithmIdentifier{OID: named("sha256").oid}
-	var b cryptobyte.Builder
-	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		pkix.AlgorithmIdentifier{OID: kdfs[len(kdfs)-1].oid, Parameters: hash.Bytes()}.Add(b)
-		b.AddASN1Int64(rsaKEMSecret)
-	})
-	return pkix.AlgorithmIdentifier{OID: oidRSAKEM, Parameters: b.BytesOrPanic()}
-}
-
-// rsaKEMDerive takes the secret from the number as RsaKemParameters say.
-func rsaKEMDerive(kem pkix.AlgorithmIdentifier, z []byte) ([]byte, error) {
-	in := cryptobyte.String(kem.Parameters)
-	var seq cryptobyte.String
-	var n int
-	if !in.ReadASN1(&seq, asn1.SEQUENCE) || !in.Empty() {
-		return nil, fmt.Errorf("RSA-KEM parameters: %w", ErrParameters)
-	}
-	kdf, ok := pkix.ReadAlgorithm(&seq)
-	if !ok || !readCount(&seq, &n) || !seq.Empty() {
-		return nil, fmt.Errorf("RSA-KEM parameters: %w", ErrParameters)
-	}
-	if n < minMACKey || n > maxRSAKEMSecret {
-		return nil, fmt.Errorf("RSA-KEM for %d octets, not %d to %d: %w", n, minMACKey, maxRSAKEMSecret, ErrForbidden)
-	}
-	return DeriveKey(kdf, z, n, nil)
 }
 
 // readParameterHash reads the parameters of a function that are a hash.

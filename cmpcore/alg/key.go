@@ -11,6 +11,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 
 	"cmp-batch/cmpcore/pkix"
 
@@ -38,12 +39,13 @@ type keyAlgorithm struct {
 }
 
 // keyAlgorithms is the table of public keys (RFC 3279 section 2.3, RFC 4055,
-// RFC 5480, RFC 8410, RFC 8692). Those of fixedKeys follow.
+// RFC 5480, RFC 8410, RFC 8692, RFC 9690). Those of fixedKeys follow.
 var keyAlgorithms = []*keyAlgorithm{
 	{oidRSA, parseRSA, identifyRSA, nameRSA, UseSign | UseEncipher},
 	{oidPSS, parsePSSKey, identifyPSSKey, namePSSKey, UseSign},
 	{oidPSSShake128, parsePSSShakeKey("shake128"), nil, nil, UseSign},
 	{oidPSSShake256, parsePSSShakeKey("shake256"), nil, nil, UseSign},
+	{oidRSAKEMKey, parseRSAKEMKey, identifyRSAKEMKey, nameRSAKEMKey, UseEncapsulate},
 	{oidEC, parseEC, identifyEC, nameEC, UseSign | UseAgree},
 	{oidEd25519, parseEd25519, identifyEd25519, nameEd25519, UseSign},
 	{oidX25519, parseX25519, identifyX25519, nameX25519, UseAgree},
@@ -151,7 +153,7 @@ func init() {
 // ParsePublicKey reads a SubjectPublicKeyInfo. It gives *rsa.PublicKey,
 // [*PSSPublicKey], *ecdsa.PublicKey, ed25519.PublicKey, *ecdh.PublicKey for
 // X25519, ed448.PublicKey and slhdsa.PublicKey of circl, *mldsa.PublicKey of
-// filippo.io/mldsa, [X448PublicKey], *[MLKEMPublicKey] or
+// filippo.io/mldsa, [X448PublicKey], *[MLKEMPublicKey], *[RSAKEMPublicKey] or
 // *[CompositePublicKey]. Errors wrap [ErrUnsupported], [ErrParameters] or [ErrKey].
 func ParsePublicKey(spki pkix.SubjectPublicKeyInfo) (crypto.PublicKey, error) {
 	if n := len(p256Prefix); len(spki) == n+p256Len && string(spki[:n]) == string(p256Prefix) {
@@ -351,8 +353,21 @@ func parseX25519(a pkix.AlgorithmIdentifier, key []byte) (crypto.PublicKey, erro
 	if err != nil {
 		return nil, fmt.Errorf("an X25519 key must have 32 octets, not %d: %w", len(key), ErrKey)
 	}
+	// Nothing could be encrypted to a point of low order: every private key gives
+	// zero with it (RFC 7748 section 6.1), so that any finds out.
+	if _, err := anyX25519().ECDH(pub); err != nil {
+		return nil, fmt.Errorf("X25519 key of low order: %w", ErrKey)
+	}
 	return pub, nil
 }
+
+var anyX25519 = sync.OnceValue(func() *ecdh.PrivateKey {
+	k, err := ecdh.X25519().NewPrivateKey(make([]byte, 32))
+	if err != nil {
+		panic(err) // it has 32 octets
+	}
+	return k
+})
 
 func identifyX25519(pub crypto.PublicKey) (pkix.AlgorithmIdentifier, []byte, bool) {
 	if k, ok := pub.(*ecdh.PublicKey); ok && k.Curve() == ecdh.X25519() {

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"math/big"
 	"slices"
@@ -154,6 +155,8 @@ func FuzzParsePublicKey(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add([]byte(spki))
+	f.Add([]byte(rsaKEMSPKI(f, pss.Key, asn1.RawValue{})))
+	f.Add([]byte(rsaKEMSPKI(f, pss.Key, hybrid(f, stdKDF2, stdSHA512, 32, stdWrap256))))
 	for _, kt := range EncryptionKeyTypes() {
 		k, err := GenerateEncryptionKey(rand.Reader, kt)
 		if err != nil {

@@ -394,7 +394,7 @@ func TestEncapsulate(t *testing.T) {
 	if _, _, _, err := Encapsulate(rand.Reader, testKey(t, "ecdsa-p256").Public()); !errors.Is(err, ErrMismatch) {
 		t.Errorf("EC: %v", err)
 	}
-	if _, err := Decapsulate(rand.Reader, testKey(t, "ecdsa-p256"), rsaKEMAlgorithm(), nil); !errors.Is(err, ErrMismatch) {
+	if _, err := Decapsulate(rand.Reader, testKey(t, "ecdsa-p256"), rsaKEMAlgorithm(KDF3Algorithm(), 32), nil); !errors.Is(err, ErrMismatch) {
 		t.Errorf("EC: %v", err)
 	}
 	// The number under the ciphertext, taken by the standard library's own way

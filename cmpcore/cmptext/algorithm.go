@@ -54,9 +54,10 @@ var names = map[pkix.OID]string{
 	pkix.MustOID("1.2.840.113549.2.10"):        "hmac-sha384",
 	pkix.MustOID("1.2.840.113549.2.11"):        "hmac-sha512",
 
-	pkix.MustOID("1.2.840.113549.1.1.1"):      "rsaEncryption",
-	pkix.MustOID("1.2.840.113549.1.1.10"):     "rsassaPss",
-	pkix.MustOID("1.2.840.113549.1.1.7"):      "rsaesOaep",
+	pkix.MustOID("1.2.840.113549.1.1.1"):       "rsaEncryption",
+	pkix.MustOID("1.2.840.113549.1.1.10"):      "rsassaPss",
+	pkix.MustOID("1.2.840.113549.1.1.7"):       "rsaesOaep",
+	pkix.MustOID("1.2.840.113549.1.9.16.3.14"): "rsa-kem-key",
 	oidEC:                                     "ecPublicKey",
 	pkix.MustOID("1.2.840.10045.3.1.7"):       "p-256",
 	pkix.MustOID("1.3.132.0.34"):              "p-384",

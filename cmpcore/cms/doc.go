@@ -14,8 +14,9 @@
 // crmf.EncryptedKey has them, not ContentInfo; [ParseContentInfo] takes that off.
 //
 // Recipients are RSA keys (RSAES-OAEP, and PKCS #1 v1.5 to read where a policy
-// allows it), EC, X25519 and X448 keys (RFC 5753, RFC 8418), ML-KEM keys (RFC
-// 9629, RFC 9936) and passwords (RFC 3211, RFC 9481 section 4.4). What was
+// allows it), EC, X25519 and X448 keys (RFC 5753, RFC 8418), ML-KEM and RSA-KEM
+// keys (RFC 9629, RFC 9936, RFC 9690) and passwords (RFC 3211, RFC 9481
+// section 4.4). What was
 // received is strict DER, and what it may cost is bounded before any of it is
 // spent. All failures to decrypt are the one error [ErrDecrypt].
 //

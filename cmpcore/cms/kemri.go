@@ -2,7 +2,9 @@ package cms
 
 import (
 	"crypto"
+	"crypto/rsa"
 	"errors"
+	"fmt"
 	"io"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -28,27 +30,72 @@ type kemRecipient struct {
 	encrypted  []byte
 }
 
-// encapsulationTo makes a recipient by a KEM, with HKDF and SHA-256 (RFC 9936
-// section 2.1).
-func encapsulationTo(pub crypto.PublicKey, o RecipientOptions) (*Recipient, error) {
-	size := o.WrapKeySize
-	if size == 0 && alg.KeyType(pub) == "ml-kem-512" {
+// kemChoice is what a KEMRecipientInfo has besides the KEM.
+type kemChoice struct {
+	kdf      pkix.AlgorithmIdentifier
+	wrapAlg  pkix.AlgorithmIdentifier
+	wrapSize int
+}
+
+// chooseKEM takes what all know that have the KEM: HKDF and SHA-256 with AES key
+// wrap of 256 bits, of 128 for ML-KEM-512 (RFC 9936 section 2.1), and KDF3 and
+// SHA-256 with AES key wrap of 128 bits for RSA-KEM (RFC 9690 section 2.1); or
+// what the key demands.
+func chooseKEM(pub crypto.PublicKey, o RecipientOptions) (*kemChoice, error) {
+	if o.Hash != 0 && o.Hash != crypto.SHA256 {
+		return nil, unsupported("key encapsulation with another hash than SHA-256")
+	}
+	size, kdf := o.WrapKeySize, alg.HKDFAlgorithm()
+	switch k := pub.(type) {
+	case *rsa.PublicKey:
+		kdf = alg.KDF3Algorithm()
+	case *alg.RSAKEMPublicKey:
+		kdf = alg.KDF3Algorithm()
+		if given, length, wrapAlg, ok := k.Components(); ok {
+			wrap, err := wrapByAlgorithm(wrapAlg)
+			switch {
+			case err != nil:
+				return nil, err
+			case wrap.keySize != length || size != 0 && size != length:
+				return nil, fmt.Errorf("key wrap of the RSA-KEM key: %w", alg.ErrMismatch)
+			}
+			return &kemChoice{given, wrapAlg, length}, nil
+		}
+	}
+	if size == 0 && (alg.KeyType(pub) == "ml-kem-512" || kdf.OID != alg.HKDFAlgorithm().OID) {
 		size = 16
 	}
 	wrap, err := wrapBySize(size)
 	if err != nil {
 		return nil, err
 	}
-	if o.Hash != 0 && o.Hash != crypto.SHA256 {
-		return nil, unsupported("key encapsulation with another hash than SHA-256")
+	return &kemChoice{kdf, wrap.algorithm(), wrap.keySize}, nil
+}
+
+// encapsulate makes a secret for a key. With RSA-KEM its own key derivation is
+// that of the recipient, and as long: so it is right too for who does not look
+// at the parameters of the KEM, as RFC 9690 appendix D does without them.
+func (c *kemChoice) encapsulate(rand io.Reader, pub crypto.PublicKey) (kem pkix.AlgorithmIdentifier, ciphertext, secret []byte, err error) {
+	switch pub.(type) {
+	case *rsa.PublicKey, *alg.RSAKEMPublicKey:
+		return alg.EncapsulateRSA(rand, pub, c.kdf, c.wrapSize)
+	}
+	return alg.Encapsulate(rand, pub)
+}
+
+// encapsulationTo makes a recipient by a KEM.
+func encapsulationTo(pub crypto.PublicKey, o RecipientOptions) (*Recipient, error) {
+	c, err := chooseKEM(pub, o)
+	if err != nil {
+		return nil, err
 	}
 	return &Recipient{KeyEncapsulation, 3, func(rand io.Reader, cek []byte) ([]byte, error) {
-		kem, ciphertext, secret, err := alg.Encapsulate(rand, pub)
+		kem, ciphertext, secret, err := c.encapsulate(rand, pub)
 		if err != nil {
 			return nil, err
 		}
 		defer clear(secret)
-		kek, err := kemKDF(alg.HKDFAlgorithm(), secret, kemOtherInfo(wrap.algorithm(), nil, wrap.keySize), wrap.keySize)
+		kek, err := kemKDF(c.kdf, secret, kemOtherInfo(c.wrapAlg, nil, c.wrapSize), c.wrapSize)
 		if err != nil {
 			return nil, err
 		}
@@ -65,9 +112,9 @@ func encapsulationTo(pub crypto.PublicKey, o RecipientOptions) (*Recipient, erro
 				o.ID.add(b)
 				kem.Add(b)
 				b.AddASN1OctetString(ciphertext)
-				alg.HKDFAlgorithm().Add(b)
-				b.AddASN1Int64(int64(wrap.keySize))
-				wrap.algorithm().Add(b)
+				c.kdf.Add(b)
+				b.AddASN1Int64(int64(c.wrapSize))
+				c.wrapAlg.Add(b)
 				b.AddASN1OctetString(wrapped)
 			})
 		})

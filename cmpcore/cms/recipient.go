@@ -64,9 +64,11 @@ type RecipientOptions struct {
 	// X25519, SHA-384 for P-384, SHA-512 for P-521 and X448.
 	Hash crypto.Hash
 	// WrapKeySize is that of AES key wrap in octets: 16, 24 or 32. The default
-	// is 32, but 16 for ML-KEM-512 (RFC 9936 section 2.1).
+	// is 32, but 16 for ML-KEM-512 (RFC 9936 section 2.1) and RSA-KEM (RFC 9690
+	// section 2.1).
 	WrapKeySize int
-	// RSAKEM takes RSA-KEM (RFC 9690) for RSA keys, not RSAES-OAEP.
+	// RSAKEM takes RSA-KEM (RFC 9690) for RSA keys, not RSAES-OAEP. For those
+	// that are for RSA-KEM alone it is taken anyway.
 	RSAKEM bool
 }
 
