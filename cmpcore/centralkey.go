@@ -91,28 +91,10 @@ func (x *exchange) checkCentralKey(rule *Rule, orig *cmp.PKIMessage, it *certIte
 		return refuse(cmp.BadRequest, "a key made here needs pvno 3")
 	case it.req.POPO != nil:
 		return refuse(cmp.BadPOP, "there must be no proof of possession of a key that is to be made here")
-	case slices.ContainsFunc(it.req.CertReq.Controls, func(c crmf.Attribute) bool { return c.Type == crmf.OIDProtocolEncrKey }):
-		return refuse(cmp.BadRequest, "protocolEncrKey is not served: a key made here is encrypted for who protects the message")
 	}
-	return x.findKeyRecipient()
-}
-
-// findKeyRecipient: a key made here is encrypted by the shared secret, or to the
-// key of the certificate, that protects the request.
-func (x *exchange) findKeyRecipient() (err error) {
-	if x.keyTo != nil {
-		return nil
-	}
-	if x.who.secret != nil {
-		x.keyTo, err = cms.ForPassword(x.who.secretValue, nil)
-		return err
-	}
-	x.keyTo, err = cms.ForCertificate(x.who.cert.Raw, nil)
-	if err != nil {
-		return refuse(cmp.NotAuthorized, "a private key cannot be encrypted to the certificate that signs: its key or key usage is not for that").
-			because("%v", err)
-	}
-	return nil
+	var err error
+	it.keyTo, err = x.keyRecipient(it.req.CertReq.Controls, rule.encrKeyForMade())
+	return err
 }
 
 // makeKey makes the key of a request that may have one.
@@ -202,8 +184,8 @@ func (x *exchange) centralKeyType(rule *Rule, it *certItem) (string, error) {
 }
 
 // sendKey makes the encrypted and signed form of a private key.
-func (x *exchange) sendKey(private crypto.PrivateKey) (*crmf.EncryptedKey, error) {
-	der, err := cms.WrapPrivateKey(x.cfg.Random, private, x.kga, x.keyTo, x.now, nil)
+func (x *exchange) sendKey(private crypto.PrivateKey, to *keyRecipient) (*crmf.EncryptedKey, error) {
+	der, err := cms.WrapPrivateKey(x.cfg.Random, private, x.kga, to.Recipient, x.now, nil)
 	if err != nil {
 		return nil, fmt.Errorf("send a private key: %w", err)
 	}

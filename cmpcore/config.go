@@ -161,6 +161,10 @@ type Rule struct {
 	// for it, the first where they name none. Empty: none are made.
 	CentralKeys []string
 
+	// EncrKey says with which private keys a request may name the key to encrypt
+	// them to.
+	EncrKey EncrKeyMode
+
 	Approval bool // a person must say yes
 	// Approvals is how many people must say yes where one must; 0 is 1.
 	Approvals int

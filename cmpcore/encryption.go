@@ -28,16 +28,7 @@ func (e *Encryption) check() error {
 	if err != nil {
 		return fmt.Errorf("encryption certificate: %w", err)
 	}
-	p, ok := e.Key.(interface{ Public() crypto.PublicKey })
-	if !ok {
-		return errors.New("encryption key: it has no public key")
-	}
-	spki, err := alg.MarshalPublicKey(p.Public())
-	if err != nil {
-		return fmt.Errorf("encryption key: %w", err)
-	}
-	// The octets, as keys of ECDSA and of Diffie-Hellman are of different types.
-	if string(spki) != string(c.RawSubjectPublicKeyInfo) {
+	if !alg.Opens(e.Key, pub) {
 		return errors.New("encryption key: it does not belong to its certificate")
 	}
 	uses := alg.Uses(pub)
@@ -47,7 +38,7 @@ func (e *Encryption) check() error {
 	case uses&alg.UseAgree != 0:
 		need, word = x509.KeyUsageKeyAgreement, "keyAgreement"
 	default:
-		return errors.New("encryption certificate: nothing can be encrypted to a key of this type; take RSA, EC, X25519 or ML-KEM")
+		return errors.New("encryption certificate: nothing can be encrypted to a key of this type; take RSA, EC, X25519, X448 or ML-KEM")
 	}
 	if c.KeyUsage != 0 && c.KeyUsage&need == 0 {
 		return fmt.Errorf("encryption certificate %q: key usage lacks %s", c.Subject, word)

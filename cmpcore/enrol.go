@@ -29,6 +29,7 @@ type certItem struct {
 	lint      string            // findings that do not refuse it
 	central   bool              // the key is to be made here
 	private   crypto.PrivateKey // it was, and is on its way to the requester
+	keyTo     *keyRecipient     // encrypted to this
 	encrypt   crypto.PublicKey  // the certificate goes out encrypted to this, its own key
 	challenge crypto.PublicKey  // possession of it is to be proven by a response
 	popUse    int               // of what kind the proof is, where it is none by signature
@@ -551,7 +552,7 @@ func (x *exchange) answerItems(rule *Rule, orig *cmp.PKIMessage, items []certIte
 				}
 			}
 			if it.private != nil {
-				if res.CertifiedKeyPair.PrivateKey, err = x.sendKey(it.private); err != nil {
+				if res.CertifiedKeyPair.PrivateKey, err = x.sendKey(it.private, it.keyTo); err != nil {
 					return err
 				}
 			}
@@ -631,7 +632,7 @@ func (x *exchange) issue(rule *Rule, it *certItem, t *Transaction, implicit bool
 		a.Rule = rule.Name
 		a.Profile = it.profile
 		if it.private != nil {
-			a.Detail = "the key was made here: " + it.prepared.KeyType
+			a.Detail = "the key was made here: " + it.prepared.KeyType + it.keyTo.note
 		}
 		if it.revealed {
 			a.Detail = "the private key was the proof of possession"

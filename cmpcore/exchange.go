@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"cmp-batch/cmpcore/cmp"
-	"cmp-batch/cmpcore/cms"
 )
 
 // exchange is one message on its way to its outcome.
@@ -37,7 +36,7 @@ type exchange struct {
 	proven     []int64             // certReqIds whose challenges were answered
 	keys       int                 // keys made here
 	archived   int                 // envelopes of private keys met
-	keyTo      *cms.Recipient      // whom they are encrypted to, once it is known
+	protector  *keyRecipient       // who protects the message, as whom to encrypt keys to, once that is known
 	sample     bool                // nothing is issued now, whatever the judgement
 	inter      []*x509.Certificate // see intermediates; empty but not nil: none
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
 	"cmp-batch/cmpcore/cms"
 	"cmp-batch/cmpcore/crmf"
@@ -42,7 +41,7 @@ func (x *exchange) recover() error {
 
 // recoverUnder gives the archived keys, or asks a person first, or says why not.
 func (x *exchange) recoverUnder(rule *Rule, orig *cmp.PKIMessage, b *cmp.CertReqMessages) error {
-	keys, err := x.judgeRecovery(rule, orig, b)
+	keys, to, err := x.judgeRecovery(rule, orig, b)
 	if err == nil && x.tx != nil && x.tx.Decision == Rejected {
 		err = x.rejectedByPerson()
 	}
@@ -55,7 +54,7 @@ func (x *exchange) recoverUnder(rule *Rule, orig *cmp.PKIMessage, b *cmp.CertReq
 	}
 	body := &cmp.KeyRecRepContent{}
 	if !refused {
-		if body, err = x.recovered(rule, keys); err != nil {
+		if body, err = x.recovered(rule, keys, to); err != nil {
 			return err
 		}
 	}
@@ -88,15 +87,16 @@ func (x *exchange) askForRecovery(rule *Rule, orig *cmp.PKIMessage, keys []*Arch
 	})
 }
 
-// judgeRecovery finds the keys that the requester may have and wants.
-func (x *exchange) judgeRecovery(rule *Rule, orig *cmp.PKIMessage, b *cmp.CertReqMessages) ([]*ArchivedKey, error) {
+// judgeRecovery finds the keys that the requester may have and wants, and whom
+// to encrypt them to.
+func (x *exchange) judgeRecovery(rule *Rule, orig *cmp.PKIMessage, b *cmp.CertReqMessages) ([]*ArchivedKey, *keyRecipient, error) {
 	switch {
 	case len(b.Requests) != 1:
-		return nil, refuse(cmp.BadRequest, "a krr message must have exactly one request").because("%d", len(b.Requests))
+		return nil, nil, refuse(cmp.BadRequest, "a krr message must have exactly one request").because("%d", len(b.Requests))
 	case orig.Header.PVNO < 3:
-		return nil, refuse(cmp.BadRequest, "a private key is sent at pvno 3 only")
+		return nil, nil, refuse(cmp.BadRequest, "a private key is sent at pvno 3 only")
 	case b.Requests[0].POPO != nil:
-		return nil, refuse(cmp.BadPOP, "there must be no proof of possession of a key that is lost")
+		return nil, nil, refuse(cmp.BadPOP, "there must be no proof of possession of a key that is lost")
 	}
 	q := &b.Requests[0].CertReq
 	if err := checkControlsOnce(q.Controls); err != nil {
@@ -104,50 +104,30 @@ func (x *exchange) judgeRecovery(rule *Rule, orig *cmp.PKIMessage, b *cmp.CertRe
 	}
 	for _, c := range q.Controls {
 		if c.Type != crmf.OIDProtocolEncrKey {
-			return nil, refuse(cmp.BadRequest, "a control of the request is not served with krr").because("%s", c.Type)
-		}
-		if err := x.encryptTo(c); err != nil {
-			return nil, err
+			return nil, nil, refuse(cmp.BadRequest, "a control of the request is not served with krr").because("%s", c.Type)
 		}
 	}
-	if err := x.findKeyRecipient(); err != nil {
-		return nil, err
+	to, err := x.keyRecipient(q.Controls, rule.encrKeyForKept())
+	if err != nil {
+		return nil, nil, err
 	}
 	want, err := x.wantedKeys(&q.Template)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	keys, err := x.ownedKeys(rule)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	keys = slices.DeleteFunc(keys, func(k *ArchivedKey) bool { return !want(k) })
 	switch {
 	case len(keys) == 0:
-		return nil, refuse(cmp.BadCertID, "no archived private key of this requester fits the request")
+		return nil, nil, refuse(cmp.BadCertID, "no archived private key of this requester fits the request")
 	case len(keys) > maxRecovered:
-		return nil, refuse(cmp.BadRequest, "too many archived private keys fit the request: name a subject, a serial number or a public key").
+		return nil, nil, refuse(cmp.BadRequest, "too many archived private keys fit the request: name a subject, a serial number or a public key").
 			because("%d of at most %d", len(keys), maxRecovered)
 	}
-	return keys, nil
-}
-
-// encryptTo takes the key of control protocolEncrKey as whom to encrypt to. It
-// is as good as the protection of the message that it stands in.
-func (x *exchange) encryptTo(c crmf.Attribute) error {
-	spki, err := c.ProtocolEncrKey()
-	if err != nil {
-		return refuse(cmp.BadDataFormat, "protocolEncrKey could not be read").because("%v", err)
-	}
-	pub, err := alg.ParsePublicKey(spki)
-	if err == nil {
-		id := spki.KeyID()
-		x.keyTo, err = cms.ForKey(pub, &cms.RecipientOptions{ID: cms.Identifier{KeyID: id[:]}})
-	}
-	if err != nil {
-		return refuse(cmp.BadAlg, "nothing can be encrypted to the key of protocolEncrKey").because("%v", err)
-	}
-	return nil
+	return keys, to, nil
 }
 
 // wantedKeys reads the template: what is in it narrows the keys.
@@ -214,7 +194,7 @@ func (x *exchange) requestedBy(c *Certificate) (*Certificate, error) {
 }
 
 // recovered opens the keys and encrypts them to the requester.
-func (x *exchange) recovered(rule *Rule, keys []*ArchivedKey) (*cmp.KeyRecRepContent, error) {
+func (x *exchange) recovered(rule *Rule, keys []*ArchivedKey, to *keyRecipient) (*cmp.KeyRecRepContent, error) {
 	body := &cmp.KeyRecRepContent{Status: cmp.PKIStatusInfo{Status: cmp.Accepted}, CACerts: x.caChain}
 	for _, k := range keys {
 		c, err := x.view.Certificate(x.ctx, k.Serial)
@@ -228,7 +208,7 @@ func (x *exchange) recovered(rule *Rule, keys []*ArchivedKey) (*cmp.KeyRecRepCon
 		if err != nil {
 			return nil, refuse(cmp.SystemFailure, "an archived private key cannot be opened here").because("certificate %x: %v", k.Serial, err)
 		}
-		sent, err := x.sendKey(private)
+		sent, err := x.sendKey(private, to)
 		if err != nil {
 			return nil, err
 		}
@@ -238,7 +218,7 @@ func (x *exchange) recovered(rule *Rule, keys []*ArchivedKey) (*cmp.KeyRecRepCon
 		x.audit("recovered", func(a *AuditEntry) {
 			a.Serial = fmt.Sprintf("%x", k.Serial)
 			a.Rule = rule.Name
-			a.Detail = clip("the private key of " + k.Subject.String() + " went to the requester")
+			a.Detail = clip("the private key of " + k.Subject.String() + " went to the requester" + to.note)
 		})
 	}
 	return body, nil

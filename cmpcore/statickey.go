@@ -63,11 +63,10 @@ func checkStaticKey(k *StaticKey, u staticUse) (*x509.Certificate, error) {
 	if cert.KeyUsage != 0 && cert.KeyUsage&u.usage == 0 {
 		return nil, fmt.Errorf("certificate %q: key usage lacks %s", cert.Subject, u.usageName)
 	}
-	own, ok := k.Key.(interface{ Public() crypto.PublicKey })
-	if !ok {
+	if k.Key == nil {
 		return nil, errors.New("the private key is missing")
 	}
-	if p, ok := pub.(interface{ Equal(crypto.PublicKey) bool }); !ok || !p.Equal(own.Public()) {
+	if !alg.Opens(k.Key, pub) {
 		return nil, errors.New("the key does not belong to its certificate")
 	}
 	return cert, nil

@@ -117,6 +117,9 @@ func (r *reader) rule(at string, w *writtenRule, profiles []string, caProfiles m
 		out.Archive = w.Archive
 	}
 	out.Proofs = r.words(child(at, "proofs"), w.Proofs, "a proof of possession", ProofNames)
+	if modes := []string{"none", "recovery", "allowed", "required"}; r.word(child(at, "protocol_encr_key"), w.ProtocolEncrKey, modes...) >= 0 {
+		out.EncrKey = w.ProtocolEncrKey
+	}
 	switch r.word(child(at, "approval"), w.Approval, "none", "sensitive", "required") {
 	case 0:
 		out.Unattended = true
@@ -301,6 +304,7 @@ func (r *reader) uselessKeys(at string, out *Rule) {
 	useless("key_types", !out.issues(), "none of may brings a certificate")
 	useless("central_keys", !out.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR), "it is about ir, cr and kur, and none is in may")
 	useless("proofs", !out.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR, cmp.TypeP10CR), "it is about ir, cr, kur and p10cr, and none is in may")
+	useless("protocol_encr_key", len(out.CentralKeys) == 0 && !out.may(cmp.TypeKRR), "no private keys are sent: there are neither central_keys nor krr in may")
 	useless("archive", !out.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR), "it is about ir, cr and kur, and none is in may")
 	useless("update", !out.may(cmp.TypeKUR), "kur is not in may")
 	useless("revoke", !out.may(cmp.TypeRR), "rr is not in may")

@@ -190,6 +190,8 @@ func TestFaults(t *testing.T) {
     subjects: "CN=x,"`), `cmp-batch.yaml:14:15: rules[0].subjects: there is nothing between two commas, or no pattern at all; write it as CN=sensor-*,O=Example`},
 		{"key type", edit(proLine, proLine+"\n    key_types: [ecdsa-p265]"), `cmp-batch.yaml:14:17: rules[0].key_types[0]: "ecdsa-p265" is no type of key; did you mean ecdsa-p256? One of `},
 		{"key that cannot be made", edit(proLine, proLine+"\n    central_keys: [rsa-1024]"), `cmp-batch.yaml:14:20: rules[0].central_keys[0]: keys of type "rsa-1024" cannot be made; one of ecdsa-p256, `},
+		{"a key to encrypt what", edit(proLine, proLine+"\n    protocol_encr_key: allowed"), `cmp-batch.yaml:14:24: rules[0].protocol_encr_key: no private keys are sent: there are neither central_keys nor krr in may; remove the key`},
+		{"a key to encrypt how", edit(proLine, proLine+"\n    central_keys: [ecdsa-p256]\n    protocol_encr_key: yes"), `cmp-batch.yaml:15:24: rules[0].protocol_encr_key: "yes" means nothing here; one of none, recovery, allowed, required`},
 		{"key generation without a key", edit(caLine, caLine[:len(caLine)-1]+", key_generation: {certificate: c}}"), `cmp-batch.yaml:2:66: ca.key_generation.key: it is missing; write key: ca/kga.key`},
 		{"key range", edit(proLine, proLine+"\n    key_types: [rsa-2048+]"), `cmp-batch.yaml:14:17: rules[0].key_types[0]: "rsa-2048+" is a range, which is for profiles; list the sizes here, such as rsa-2048, rsa-3072`},
 		{"approvals of nothing", edit(proLine, proLine+"\n    approvals: 2"), `cmp-batch.yaml:14:16: rules[0].approvals: nothing under this rule waits for a person; write approval: required, or remove the key`},

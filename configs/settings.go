@@ -102,6 +102,9 @@ type Rule struct {
 	CentralKeys []string
 	// Proofs are those of possession accepted besides the usual, of ProofNames.
 	Proofs []string
+	// EncrKey says whether protocolEncrKey is heeded: none, recovery, allowed or
+	// required.
+	EncrKey string
 
 	Approval    bool   // a person must say yes
 	Approvals   int    // how many people must say yes where one must; at least 1

@@ -229,8 +229,15 @@ type writtenRule struct {
 	// Types of key that the CA makes for those who ask for it by ir, cr or kur
 	// without a key of their own (central key generation), the first where they
 	// name none. They come encrypted by the shared secret, or to the certificate,
-	// that protects the request. Left out, no keys are made.
+	// that protects the request, or as protocol_encr_key says. Left out, no keys
+	// are made.
 	CentralKeys []string `yaml:"central_keys"`
+	// Whether a request may bring a key of its own (control protocolEncrKey), to
+	// which the private keys that go back are encrypted instead: `recovery` with
+	// krr alone, `allowed` with central_keys too; `required` refuses requests
+	// for private keys without one; `none` refuses requests with one. It is an
+	// RSA key of 2048 to 8192 bits, or an EC, X25519, X448 or ML-KEM key.
+	ProtocolEncrKey string `yaml:"protocol_encr_key"`
 	// Private keys of certificates in the CA's archive, encrypted to the
 	// certificate of ca.encryption: `allowed` keeps those that requests by ir, cr
 	// and kur bring, or that the CA makes and is asked to keep; `required` refuses
@@ -266,7 +273,9 @@ type writtenRule struct {
 	Revoke writtenRevoke `yaml:"revoke"`
 }
 
-func (r *writtenRule) defaults() { r.Approval, r.Approvals, r.Archive = "sensitive", 1, "none" }
+func (r *writtenRule) defaults() {
+	r.Approval, r.Approvals, r.Archive, r.ProtocolEncrKey = "sensitive", 1, "none", "recovery"
+}
 
 // writtenApprover is a person who may decide.
 type writtenApprover struct {

@@ -18,7 +18,7 @@ import (
 
 func (c *cli) acceptCommand() *cobra.Command {
 	var id identity
-	var session, certOut, chainOut, nextOut, keyOut, key, answersOut string
+	var session, certOut, chainOut, nextOut, keyOut, key, encrKey, answersOut string
 	var require bool
 	cmd := &cobra.Command{
 		Use:   "accept ANSWER.pki --session FILE.session.json",
@@ -77,6 +77,20 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 				}
 				cred.RequestedKeys = append(cred.RequestedKeys, k)
 			}
+			if s.EncrKey != nil && s.Step != client.StepConfirm {
+				if encrKey == "" {
+					encrKey = base + ".encr.key"
+				}
+				pass, err := id.passphrase()
+				if err != nil {
+					return usageError{fmt.Errorf("--passphrase-file: %w", err)}
+				}
+				if cred.EncrKey, err = readAnyKey(encrKey, pass); err != nil {
+					return usageError{fmt.Errorf("--encr-key: %w", err)}
+				}
+			} else if encrKey != "" && s.EncrKey == nil {
+				return usage("--encr-key is for a request that was made with one")
+			}
 			answer, err := readBounded(args[0], maxShow)
 			if err != nil {
 				return usageError{err}
@@ -114,6 +128,7 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 	f.StringVar(&certOut, "cert-out", "", "`FILE` for the certificate (default NAME.crt)")
 	f.StringVar(&chainOut, "chain-out", "", "`FILE` for the CA certificates (default NAME.chain.pem)")
 	f.StringVar(&key, "key", "", "the certificate's private key `FILE`, for --pop encr-cert and challenge (default NAME.key)")
+	f.StringVar(&encrKey, "encr-key", "", "private key `FILE` of the request's --encr-key or --encr-key-type (default NAME.encr.key)")
 	f.StringVar(&keyOut, "key-out", "", "`FILE` for a private key that the CA made (default NAME.key)")
 	f.StringVar(&nextOut, "next-out", "", "`FILE` for the next message (default NAME.certConf.pki, NAME.popdecr.pki or NAME.pollReq.pki)")
 	f.StringVar(&answersOut, "answers-out", "", "`FOLDER` for the answers inside that to a batch (default NAME.answers)")

@@ -438,10 +438,15 @@ func proofs(names []string) (p cmpcore.Proofs) {
 	return p
 }
 
+// encrKeyModes are the words of rules[].protocol_encr_key.
+var encrKeyModes = map[string]cmpcore.EncrKeyMode{
+	"none": cmpcore.EncrKeyNone, "recovery": cmpcore.EncrKeyRecovery, "allowed": cmpcore.EncrKeyAllowed, "required": cmpcore.EncrKeyRequired,
+}
+
 func engineRule(r *configs.Rule) (cmpcore.Rule, error) {
 	out := cmpcore.Rule{
 		Name: r.Name, May: r.May, Profiles: r.Profiles, Own: r.Own, KeyTypes: r.KeyTypes, CentralKeys: r.CentralKeys,
-		Approval: r.Approval, Approvals: r.Approvals, Unattended: r.Unattended, Archive: archiveModes[r.Archive],
+		Approval: r.Approval, Approvals: r.Approvals, Unattended: r.Unattended, Archive: archiveModes[r.Archive], EncrKey: encrKeyModes[r.EncrKey],
 		Proofs:     proofs(r.Proofs),
 		RAVerified: r.RAVerified, SameKey: r.SameKey, ChangeNames: r.ChangeNames, UpdateAny: r.UpdateAny, RevokeAny: r.RevokeAny,
 		Names: matchNames(r.Subjects),

@@ -39,6 +39,7 @@ type requestFlags struct {
 	implicit                 bool
 	raVerified               bool
 	centralKey               string
+	encrKey, encrKeyType     string
 	pop                      string
 	encryptionCert           string // of the CA, for pop encrypted-key
 	csr                      string
@@ -78,7 +79,8 @@ func (c *cli) requestCommand() *cobra.Command {
 FILE.pki goes to the CA. FILE.key (a new key, where one is made) and
 FILE.session.json (the memory of the transaction) stay here; accept
 takes them with the answer. With --central-key the CA makes the key, and accept
-writes FILE.key.`,
+writes FILE.key. Private keys come encrypted by what protects the request, or with
+--encr-key-type to a new key, FILE.encr.key, that is for nothing else.`,
 		Example: `  cmp-batch request ir --out d1.pki --subject CN=device-1 --ref device-1 --secret-file d1.secret
   cmp-batch request kur --out d1-new.pki --cert d1.crt --sign-key d1.key
   cmp-batch request rr --out d1-rr.pki --cert d1.crt --sign-key d1.key --revoke d1.crt --reason superseded
@@ -107,6 +109,8 @@ writes FILE.key.`,
 	fl.StringVar(&f.keyOut, "key-out", "", "`FILE` for a new key (default: beside --out, .key)")
 	fl.StringVar(&f.keyType, "key-type", "ecdsa-p256", "`TYPE` of a new key: "+keyTypeHelp+"; to decrypt: "+strings.Join(alg.EncryptionKeyTypes(), ", "))
 	fl.StringVar(&f.centralKey, "central-key", "", "let the CA make the key: its `TYPE` as of --key-type, or any; accept writes it")
+	fl.StringVar(&f.encrKey, "encr-key", "", "private key `FILE` to whose public half the CA is to encrypt private keys, with --central-key and krr")
+	fl.StringVar(&f.encrKeyType, "encr-key-type", "", "make such a key, of a `TYPE` as of --key-type that can encrypt, beside --out (.encr.key)")
 	fl.StringVar(&f.validity, "validity", "", "wanted validity, as 90d or 1y (default: as the CA likes)")
 	fl.StringSliceVar(&f.profile, "profile", nil, "certificate profile of the CA (certProfile)")
 	fl.BoolVar(&f.implicit, "implicit-confirm", false, "ask the CA to do without a confirmation")
@@ -223,7 +227,16 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	if err := f.choosePOP(kind, key, &o); err != nil {
 		return usageError{err}
 	}
-	if err := refuseExisting(f.out, f.session, keyPath, accepted); err != nil {
+	encrKey, encrKeyPath, err := f.encryptionKey(kind)
+	if err != nil {
+		return usageError{err}
+	}
+	if encrKey != nil {
+		if o.EncrKey, err = alg.MarshalPublicKey(encrKey.Public()); err != nil {
+			return usageError{fmt.Errorf("--encr-key: %w", err)}
+		}
+	}
+	if err := refuseExisting(f.out, f.session, keyPath, accepted, encrKeyPath); err != nil {
 		return err
 	}
 	switch kind {
@@ -268,8 +281,13 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	if err != nil {
 		return usageError{err}
 	}
-	// The key first, the request last: a request that is there has all that
+	// The keys first, the request last: a request that is there has all that
 	// its answer will need.
+	if encrKeyPath != "" {
+		if err := f.writeKey(encrKeyPath, encrKey); err != nil {
+			return err
+		}
+	}
 	if keyPath != "" {
 		if err := f.writeKey(keyPath, key); err != nil {
 			return err
@@ -282,15 +300,18 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 		return err
 	}
 	if c.json {
-		return c.printJSON(map[string]any{"request": f.out, "session": f.session, "key": keyPath, "kind": kind.String(), "transaction": s.TransactionID})
+		return c.printJSON(map[string]any{"request": f.out, "session": f.session, "key": keyPath, "encr_key": encrKeyPath, "kind": kind.String(), "transaction": s.TransactionID})
 	}
 	w := c.table("request\t" + f.out)
+	note := ""
+	if f.passphraseFile == "" {
+		note = "  (not encrypted; --passphrase-file would)"
+	}
 	if keyPath != "" {
-		note := ""
-		if f.passphraseFile == "" {
-			note = "  (not encrypted; --passphrase-file would)"
-		}
 		fmt.Fprintf(w, "key\t%s%s\n", keyPath, note)
+	}
+	if encrKeyPath != "" {
+		fmt.Fprintf(w, "encr key\t%s%s\n", encrKeyPath, note)
 	}
 	fmt.Fprintf(w, "session\t%s\n", f.session)
 	w.Flush()
@@ -412,6 +433,45 @@ func (f *requestFlags) checkCentralKey(kind cmp.BodyType, o *client.Options) err
 	}
 	return nil
 }
+
+// encryptionKey is the key to which private keys are to be encrypted, with the
+// file that it goes to where it is new; nil where there is none.
+func (f *requestFlags) encryptionKey(kind cmp.BodyType) (key keyPair, path string, err error) {
+	switch {
+	case f.encrKey == "" && f.encrKeyType == "":
+		return nil, "", nil
+	case f.encrKey != "" && f.encrKeyType != "":
+		return nil, "", errors.New("--encr-key and --encr-key-type exclude each other: read a key, or make one")
+	case f.centralKey == "" && kind != cmp.TypeKRR:
+		return nil, "", errors.New("--encr-key and --encr-key-type are for private keys that come from the CA: with --central-key and krr")
+	}
+	var k crypto.PrivateKey
+	if f.encrKey != "" {
+		pass, err := f.passphrase()
+		if err != nil {
+			return nil, "", fmt.Errorf("--passphrase-file: %w", err)
+		}
+		if k, err = readAnyKey(f.encrKey, pass); err != nil {
+			return nil, "", fmt.Errorf("--encr-key: %w", err)
+		}
+	} else {
+		path = sessionBase(f.session) + ".encr.key" // where accept looks for it
+		if alg.KeyTypeUses(f.encrKeyType)&^alg.UseSign == 0 {
+			return nil, "", fmt.Errorf("--encr-key-type: nothing can be encrypted to a key of type %q; take RSA, EC, X25519, X448 or ML-KEM", f.encrKeyType)
+		}
+		if k, err = alg.GenerateAnyKey(rand.Reader, f.encrKeyType); err != nil {
+			return nil, "", fmt.Errorf("--encr-key-type: %w", err)
+		}
+	}
+	key, ok := k.(keyPair)
+	if !ok {
+		return nil, "", fmt.Errorf("--encr-key: a private key of type %T has no public key", k)
+	}
+	return key, path, nil
+}
+
+// keyPair is a private key that knows its public half.
+type keyPair interface{ Public() crypto.PublicKey }
 
 func (f *requestFlags) writeKey(path string, key crypto.PrivateKey) error {
 	pass, err := f.passphrase()

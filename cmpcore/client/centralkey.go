@@ -19,6 +19,7 @@ import (
 // 4.1.6). anchors are whom a key generation authority must be under; others may
 // lie between. pinned is the only signer that is believed without a path.
 type keyOpener struct {
+	s               *Session
 	c               *Credentials
 	anchors, others [][]byte
 	pinned          []byte
@@ -38,7 +39,11 @@ func (o *keyOpener) open(k *crmf.EncryptedKey, cert []byte) (crypto.PrivateKey, 
 	case len(o.anchors) == 0 && o.pinned == nil:
 		return nil, 0, fmt.Errorf("%w: nobody is trusted to sign the private key: a trust anchor is needed", ErrCredentials)
 	}
-	u, err := cms.UnwrapPrivateKey(o.c.Rand, k.Enveloped, o.c.envelopeKey(), nil)
+	key, err := o.s.envelopeKey(o.c)
+	if err != nil {
+		return nil, 0, err
+	}
+	u, err := cms.UnwrapPrivateKey(o.c.Rand, k.Enveloped, key, nil)
 	if err != nil {
 		return nil, cmp.IncorrectData, fmt.Errorf("the private key does not open: %w", err)
 	}
@@ -73,22 +78,6 @@ func (o *keyOpener) open(k *crmf.EncryptedKey, cert []byte) (crypto.PrivateKey, 
 		return nil, cmp.IncorrectData, errors.New("the private key is not that of the certificate")
 	}
 	return private, 0, nil
-}
-
-// envelopeKey is what our protection opens.
-func (c *Credentials) envelopeKey() *cms.Key {
-	k := &cms.Key{Certificate: c.Certificate}
-	switch {
-	case len(c.Secret) > 0:
-		return &cms.Key{Password: c.Secret}
-	case c.Agreement != nil:
-		k.Private = c.Agreement.Key
-	case c.KEMKey != nil:
-		k.Private = c.KEMKey
-	default:
-		k.Private = c.Key
-	}
-	return k
 }
 
 // checkSigners wants every signer to be the issuer of the certificate, or a key

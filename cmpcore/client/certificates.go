@@ -25,7 +25,7 @@ func (s *Session) certificates(m *cmp.PKIMessage, b *cmp.CertRepMessage, c *Cred
 	implicit := s.ImplicitConfirm && hasImplicitConfirm(m)
 	others := slices.Concat(b.CAPubs, m.ExtraCerts)
 	pool := newPool(others)
-	keys := keyOpener{c: c, anchors: c.Trust.Anchors, others: m.ExtraCerts, pinned: c.Trust.Signer}
+	keys := keyOpener{s: s, c: c, anchors: c.Trust.Anchors, others: m.ExtraCerts, pinned: c.Trust.Signer}
 	if r.Signer == nil {
 		keys.anchors = slices.Concat(keys.anchors, r.CAPubs)
 	}

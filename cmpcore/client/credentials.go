@@ -48,6 +48,10 @@ type Credentials struct {
 	// certificates that were asked for under [POPEncrCert] or [POPChallenge]: they open what
 	// comes encrypted to them.
 	RequestedKeys []crypto.PrivateKey
+	// EncrKey is the private half of Options.EncrKey, an RSA, EC, X25519, X448 or
+	// ML-KEM key as package alg has it. Private keys must then come to it. A
+	// request does without.
+	EncrKey crypto.PrivateKey
 	// Decrypt, where it is set, opens a certificate that came encrypted instead.
 	// It returns the certificate's DER.
 	Decrypt func(*crmf.EncryptedKey) ([]byte, error)
@@ -140,17 +144,15 @@ func (c *Credentials) check() (*signer, error) {
 		return nil, fmt.Errorf("%w: own certificate: %w", ErrCredentials, err)
 	}
 	own := &signer{cert: cert}
+	if c.Agreement == nil && c.KEMKey != nil {
+		return own, checkKEMKey(c.KEMKey, cert)
+	}
 	var pub crypto.PublicKey
-	switch {
-	case c.Agreement != nil:
+	if c.Agreement != nil {
 		if pub, own.peer, err = c.Agreement.check(cert); err != nil {
 			return nil, err
 		}
-	case c.KEMKey != nil:
-		if pub, err = checkKEMKey(c.KEMKey, cert); err != nil {
-			return nil, err
-		}
-	default:
+	} else {
 		pub = c.Key.Public()
 	}
 	spki, err := alg.MarshalPublicKey(pub)

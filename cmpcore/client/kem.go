@@ -66,16 +66,21 @@ func (s *Session) authenticateKEM(m *cmp.PKIMessage, c *Credentials) error {
 	return err
 }
 
-// checkKEMKey gives the public half of our KEM key.
-func checkKEMKey(k crypto.PrivateKey, own *x509.Certificate) (crypto.PublicKey, error) {
-	p, ok := k.(interface{ Public() crypto.PublicKey })
-	if !ok || alg.Uses(p.Public())&(alg.UseEncapsulate|alg.UseEncipher) == 0 {
-		return nil, fmt.Errorf("%w: a key of type %T is not of a KEM", ErrCredentials, k)
+// checkKEMKey wants our KEM key to be that of its certificate, and to be for
+// this.
+func checkKEMKey(k crypto.PrivateKey, own *x509.Certificate) error {
+	pub, err := alg.ParsePublicKey(pkix.SubjectPublicKeyInfo(own.RawSubjectPublicKeyInfo))
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: own certificate: %w", ErrCredentials, err)
+	case alg.Uses(pub)&(alg.UseEncapsulate|alg.UseEncipher) == 0:
+		return fmt.Errorf("%w: the certificate is of a key of type %s, which is not of a KEM", ErrCredentials, alg.KeyType(pub))
+	case own.KeyUsage != 0 && own.KeyUsage&x509.KeyUsageKeyEncipherment == 0:
+		return fmt.Errorf("%w: the key usage of %q lacks keyEncipherment", ErrCredentials, pkix.Name(own.RawSubject).String())
+	case !alg.Opens(k, pub):
+		return fmt.Errorf("%w: own key and certificate are not a pair", ErrCredentials)
 	}
-	if own.KeyUsage != 0 && own.KeyUsage&x509.KeyUsageKeyEncipherment == 0 {
-		return nil, fmt.Errorf("%w: the key usage of %q lacks keyEncipherment", ErrCredentials, pkix.Name(own.RawSubject).String())
-	}
-	return p.Public(), nil
+	return nil
 }
 
 // after continues the transaction that fetched a ciphertext, or sees that this

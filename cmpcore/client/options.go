@@ -42,6 +42,12 @@ type Options struct {
 	GeneralInfo []cmp.InfoTypeAndValue
 	ExtraCerts  [][]byte
 
+	// EncrKey is a public key, best made for this transaction alone, to which the
+	// CA is to encrypt the private keys that it makes or gives back (control
+	// protocolEncrKey, RFC 4211 section 6.6); nil: to what protects the request.
+	// Credentials.EncrKey opens them then.
+	EncrKey pkix.SubjectPublicKeyInfo
+
 	Certificates []CertificateRequest   // of ir, cr and kur; of ccr exactly one
 	PKCS10       []byte                 // of p10cr: the CertificationRequest, DER
 	Revocations  []Revocation           // of rr

@@ -3,6 +3,7 @@ package client
 import (
 	"crypto"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -65,7 +66,11 @@ func (q *request) recovery() (cmp.Body, error) {
 	if q.PVNO != 3 {
 		return nil, fmt.Errorf("%w: krr needs pvno 3", ErrOptions)
 	}
-	m := crmf.CertReqMsg{CertReq: crmf.CertRequest{CertReqID: big.NewInt(0)}}
+	controls, err := q.encrKeyControl()
+	if err != nil {
+		return nil, err
+	}
+	m := crmf.CertReqMsg{CertReq: crmf.CertRequest{CertReqID: big.NewInt(0), Controls: controls}}
 	if w := q.Recovery; w != nil {
 		t := &m.CertReq.Template
 		t.Subject, t.SerialNumber = w.Subject, w.Serial
@@ -99,7 +104,7 @@ func (s *Session) recovered(m *cmp.PKIMessage, b *cmp.KeyRecRepContent, c *Crede
 		return s.sendPoll(c, r)
 	case cmp.Rejection:
 	case cmp.Accepted, cmp.GrantedWithMods:
-		keys := keyOpener{c: c, anchors: c.Trust.Anchors, others: slices.Concat(b.CACerts, m.ExtraCerts), pinned: c.Trust.Signer}
+		keys := keyOpener{s: s, c: c, anchors: c.Trust.Anchors, others: slices.Concat(b.CACerts, m.ExtraCerts), pinned: c.Trust.Signer}
 		if r.Signer == nil {
 			// Whoever shares the secret may say whom to trust, as in caPubs.
 			keys.anchors = slices.Concat(keys.anchors, b.CACerts)
@@ -109,7 +114,9 @@ func (s *Session) recovered(m *cmp.PKIMessage, b *cmp.KeyRecRepContent, c *Crede
 				return fmt.Errorf("%w: keyPairHist %d has no certificate", ErrBody, i)
 			}
 			got := RecoveredKey{Certificate: k.Certificate}
-			got.Key, _, got.Err = keys.open(k.PrivateKey, k.Certificate)
+			if got.Key, _, got.Err = keys.open(k.PrivateKey, k.Certificate); errors.Is(got.Err, ErrCredentials) {
+				return got.Err
+			}
 			out.Keys = append(out.Keys, got)
 		}
 	default:

@@ -95,6 +95,9 @@ func (q *request) onlyItsOwn() error {
 			return err
 		}
 	}
+	if err := q.checkEncrKey(); err != nil {
+		return err
+	}
 	if q.Recovery != nil && q.Kind != cmp.TypeKRR {
 		return fmt.Errorf("%w: %s has no place for a recovery", ErrOptions, q.session.Kind)
 	}
@@ -148,6 +151,13 @@ func (q *request) certificate(id int, r *CertificateRequest) (*crmf.CertReqMsg, 
 		t.Subject = pkix.EmptyName
 	}
 	m.CertReq.Controls = append(m.CertReq.Controls, r.Controls...)
+	if r.CentralKey != nil {
+		c, err := q.encrKeyControl()
+		if err != nil {
+			return nil, err
+		}
+		m.CertReq.Controls = append(m.CertReq.Controls, c...)
+	}
 	if err := r.publicKey(t, q.PVNO); err != nil {
 		return nil, err
 	}

@@ -38,6 +38,9 @@ type Session struct {
 	// Ciphertext is what the CA gave for our KEM key: KemCiphertextInfo.
 	Ciphertext Octets `json:"ciphertext,omitempty"`
 
+	// EncrKey is Options.EncrKey. Credentials.EncrKey is its private half.
+	EncrKey Octets `json:"encr_key,omitempty"`
+
 	ImplicitConfirm bool `json:"implicit_confirm,omitempty"` // asked for
 
 	Items       []Item       `json:"items,omitempty"`
