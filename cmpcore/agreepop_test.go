@@ -347,7 +347,7 @@ func TestAKeyOfSmallOrderProvesNothing(t *testing.T) {
 	spki := pkix.SubjectPublicKeyInfo(must[[]byte](t)(x509.MarshalPKIXPublicKey(must[*ecdh.PublicKey](t)(ecdh.X25519().NewPublicKey(make([]byte, 32))))))
 	w := a.want(a.proofs()["agreeMAC DHBasedMac"])
 	w.template = func(t *crmf.CertTemplate) { t.PublicKey = spki }
-	b.asked("dev-1", w, version3).judge(cmp.BadPOP)
+	b.asked("dev-1", w, version3).judge(cmp.BadCertTemplate)
 }
 
 // Password-based MACs in agreeMAC cost what their parameters ask for.
