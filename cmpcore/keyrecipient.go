@@ -56,13 +56,9 @@ type keyRecipient struct {
 func (x *exchange) keyRecipient(controls []crmf.Attribute, mode EncrKeyMode) (*keyRecipient, error) {
 	var named *crmf.Attribute
 	for i := range controls {
-		if controls[i].Type != crmf.OIDProtocolEncrKey {
-			continue
+		if controls[i].Type == crmf.OIDProtocolEncrKey {
+			named = &controls[i] // once: see checkControlsOnce
 		}
-		if named != nil {
-			return nil, refuse(cmp.BadRequest, "protocolEncrKey is there twice")
-		}
-		named = &controls[i]
 	}
 	switch {
 	case named == nil && mode == EncrKeyRequired:

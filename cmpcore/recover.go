@@ -100,7 +100,7 @@ func (x *exchange) judgeRecovery(rule *Rule, orig *cmp.PKIMessage, b *cmp.CertRe
 	}
 	q := &b.Requests[0].CertReq
 	if err := checkControlsOnce(q.Controls); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, c := range q.Controls {
 		if c.Type != crmf.OIDProtocolEncrKey {
