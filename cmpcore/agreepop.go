@@ -2,7 +2,6 @@ package cmpcore
 
 import (
 	"crypto"
-	"errors"
 	"fmt"
 
 	"cmp-batch/cmpcore/alg"
@@ -107,10 +106,7 @@ func (x *exchange) checkAgreementMAC(orig *cmp.PKIMessage, it *certItem, rule *R
 		return err
 	}
 	if err := crmf.VerifyAgreementPOP(it.req, dh, x.policy.MAC); err != nil {
-		if errors.Is(err, alg.ErrParameters) {
-			return refuse(cmp.BadAlg, "the algorithm of the proof of possession is malformed").because("%v", err)
-		}
-		return popFailure(err)
+		return macFailure(err)
 	}
 	return nil
 }

@@ -359,6 +359,9 @@ func (x *exchange) checkPOP(rule *Rule, orig *cmp.PKIMessage, it *certItem) erro
 				return refuse(cmp.BadPOP, "the message has too many publicKeyMACs")
 			}
 			if err := crmf.VerifyPublicKeyMAC(p.Input.PublicKeyMAC, p.Input.PublicKey, x.who.secretValue, x.policy.MAC); err != nil {
+				if f := macFailure(err); f.info != cmp.BadPOP {
+					return f
+				}
 				return refuse(cmp.BadPOP, "publicKeyMAC does not verify").because("%v", err)
 			}
 		}
@@ -380,6 +383,14 @@ func popFailure(err error) *failure {
 	default:
 		return refuse(cmp.BadPOP, "the proof of possession does not verify").because("%v", err)
 	}
+}
+
+// macFailure is popFailure for a MAC, whose parameters say what it costs.
+func macFailure(err error) *failure {
+	if errors.Is(err, alg.ErrParameters) {
+		return refuse(cmp.BadAlg, "the algorithm of the proof of possession is malformed").because("%v", err)
+	}
+	return popFailure(err)
 }
 
 // oldCertificate finds the certificate that a kur updates (RFC 9810 section

@@ -2,6 +2,7 @@ package cmpcore_test
 
 import (
 	"context"
+	"crypto/ecdh"
 	"crypto/x509"
 	mathrand "math/rand/v2"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
 	"cmp-batch/cmpcore/crmf"
+	"cmp-batch/cmpcore/pkix"
 )
 
 // node is one DER element, taken apart as far as it goes.
@@ -163,7 +165,12 @@ func closedPolicy(p *cmpcore.Policy) {
 // fuzzBed has a transaction in every state and messages of every kind.
 func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, *party, [][]byte) {
 	b := newBed(t, withPolicy(policy), withRule("slow", func(r *cmpcore.Rule) { r.RevokeAny = true }),
-		withDecryptionKeys, withRule("devices", func(r *cmpcore.Rule) { r.CentralKeys = []string{"ed25519", "ecdsa-p256"} }), func(b *bed) {
+		withRule("devices", func(r *cmpcore.Rule) { r.CentralKeys = []string{"ed25519", "ecdsa-p256"} }), func(b *bed) {
+			withRevealed(b)
+			withProofs(macProofs | cmpcore.ProofEncryptedKey)(b)
+			static := parsedKey(b, dhKey(b, "x25519"))
+			b.agreement = certifyPublic(b, b.ca, "CA agreement", static.(*ecdh.PrivateKey).PublicKey(), nil)
+			b.cfg.Authority.Agreement = &cmpcore.StaticKey{Certificate: b.agreement.cert.Raw, Key: static}
 			b.cfg.Rules = append(b.cfg.Rules, cmpcore.Rule{Name: "relays", RAVerified: true, May: []cmp.BodyType{cmp.TypeNested},
 				Certificate: &cmpcore.CertificateWho{IssuedHere: true}})
 		})
@@ -235,6 +242,15 @@ func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, *party, [][]byte
 	next(b.talk(holder), nest(t, fresh("CN=n1", "p256 n1")))
 	next(b.talk(holder), nest(t, seeds[1], fresh("CN=n2", "p256 n2"), seeds[0], seeds[len(seeds)-5], fresh("CN=n3", "p256 n3")))
 	next(b.talk(holder), nest(t, seeds[len(seeds)-1], fresh("CN=n4", "p256 n4")))
+	own := dhKey(t, "x25519")
+	a := &agreePOP{t, own, shared(t, own, b.cfg.Authority.Agreement.Key.(*ecdh.PrivateKey)), b.agreement.cert}
+	for _, way := range []string{"agreeMAC DHBasedMac", "signature 1.3.6.1.5.5.7.6.26", "dhMAC as DhSigStatic", "agreeMAC by a password's MAC"} {
+		next(b.talk(dev), k.request(cmp.TypeIR, a.want(a.proofs()[way])), version3)
+	}
+	next(b.talk(dev), a.pkcs10Of(b, func(info []byte) (pkix.AlgorithmIdentifier, []byte) {
+		return a.static("1.3.6.1.5.5.7.6.26", a.ca, info)
+	}))
+	next(b.talk(dev), k.request(cmp.TypeIR, want{subject: "CN=a", key: "rsa2048 a", popo: popo(b.revealed(key(t, "rsa2048 a"), crmf.KeyEncipherment, nil))}), version3)
 	return b, holder, seeds
 }
 

@@ -148,6 +148,50 @@ func TestPublicKeyMACNeedsASecret(t *testing.T) {
 	}})).judge(cmp.BadPOP)
 }
 
+// The MAC stands for a sender that nobody vouches for yet (RFC 4211 section 4.1).
+func TestWhatAPublicKeyMACMustBe(t *testing.T) {
+	b := newBed(t)
+	a := key(t, "p256 a")
+	mac := func(m *alg.MAC, secret string, over pkix.SubjectPublicKeyInfo) *crmf.PKMACValue {
+		return must[*crmf.PKMACValue](t)(crmf.SignPublicKeyMAC(m, over, []byte(secret)))
+	}
+	with := func(id pkix.AlgorithmIdentifier) *crmf.PKMACValue {
+		return &crmf.PKMACValue{Algorithm: id, Value: random(32)}
+	}
+	pbmac1 := must[*alg.MAC](t)(alg.NewPBMAC1(rand.Reader, alg.PBMAC1Options{Iterations: 300}))
+	good := mac(pbm(t, 300), "secret of dev-1", spki(t, a))
+	flipped := &crmf.PKMACValue{Algorithm: good.Algorithm, Value: append([]byte{good.Value[0] ^ 1}, good.Value[1:]...)}
+	for name, c := range map[string]struct {
+		mac  *crmf.PKMACValue
+		fail cmp.PKIFailureInfo
+	}{
+		"PBM":                          {good, 0},
+		"PBMAC1":                       {mac(pbmac1, "secret of dev-1", spki(t, a)), 0},
+		"another secret":               {mac(pbm(t, 300), "secret of dev-2", spki(t, a)), cmp.BadPOP},
+		"over another key":             {mac(pbm(t, 300), "secret of dev-1", spki(t, key(t, "p256 b"))), cmp.BadPOP},
+		"a bit of it is wrong":         {flipped, cmp.BadPOP},
+		"short":                        {&crmf.PKMACValue{Algorithm: good.Algorithm, Value: good.Value[:16]}, cmp.BadPOP},
+		"empty":                        {&crmf.PKMACValue{Algorithm: good.Algorithm}, cmp.BadPOP},
+		"an algorithm nobody knows":    {with(pkix.AlgorithmIdentifier{OID: pkix.MustOID("1.2.3.4")}), cmp.BadAlg},
+		"by Diffie-Hellman":            {with(dhAlgorithm(oidSHA256, oidHMACSHA256)), cmp.BadAlg},
+		"no parameters":                {with(pkix.AlgorithmIdentifier{OID: good.Algorithm.OID}), cmp.BadAlg},
+		"more iterations than allowed": {with(pbmParameters(16, 1_000_000, oidSHA256, oidHMACSHA256)), cmp.BadAlg},
+		"SHA-1 as one-way function":    {with(pbmParameters(16, 300, oidSHA1, oidHMACSHA256)), cmp.BadAlg},
+	} {
+		t.Run(name, func(t *testing.T) {
+			id := must[pkix.AlgorithmIdentifier](t)(alg.SignatureFor(a.Public(), ""))
+			in := &crmf.POPOSigningKeyInput{PublicKey: spki(t, a), PublicKeyMAC: c.mac}
+			p := must[*crmf.POPOSigningKey](t)(crmf.SignPOPInput(rand.Reader, a, id, in))
+			k := b.talk(b.device("dev-1"))
+			k.say(k.request(cmp.TypeIR, want{key: "p256 a", template: func(t *crmf.CertTemplate) {
+				n, _ := pkix.NewDNSName("a.example")
+				e, _ := pkix.SubjectAltNameExtension([]pkix.GeneralName{n}, true)
+				t.Extensions = append(t.Extensions, e)
+			}, popo: popo(p)})).judge(c.fail)
+		})
+	}
+}
+
 // The derivations that publicKeyMACs of one message ask for are bounded too.
 func TestAMessageCannotBuyManyKeyDerivations(t *testing.T) {
 	b := newBed(t)
