@@ -97,7 +97,7 @@ func (x *exchange) checkAgreementMAC(orig *cmp.PKIMessage, it *certItem, rule *R
 		return refuse(cmp.BadRequest, "agreeMAC needs pvno 3")
 	}
 	if p.Form == crmf.AgreeMAC && !alg.IsStaticDH(p.MAC.Algorithm) {
-		if x.popMACs++; x.popMACs > maxPOPMACs { // password-based
+		if !x.spend(costPOPMAC, maxPOPMACs) { // password-based
 			return refuse(cmp.BadPOP, "the message has too many MACs that are password-based")
 		}
 	}

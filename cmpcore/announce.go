@@ -216,7 +216,9 @@ func (x *exchange) authoritySigned() bool {
 			return true
 		}
 	}
-	return slices.ContainsFunc(x.anchors, c.Equal)
+	// A root of version 1 cannot say that it is a CA; a device that is pinned can
+	// say that it is none.
+	return c.Version < 3 && slices.ContainsFunc(x.anchors, c.Equal)
 }
 
 func (x *exchange) describeAnnouncement() string {

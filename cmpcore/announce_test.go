@@ -199,10 +199,16 @@ func TestAnnouncementsOfOthers(t *testing.T) {
 		"a CMP server":            {func(b *bed) *party { return b.signer(certify(b, b.partner, "Server", key(b, "p256 s"), asCMPServer)) }, nil, cmpcore.Silent},
 		"a device of the partner": {func(b *bed) *party { return b.signer(certify(b, b.partner, "Device", key(b, "p256 d"), nil)) }, nil, cmpcore.Failed},
 		"a device of ours":        {func(b *bed) *party { return b.enrolled("CN=a", "p256 a") }, nil, cmpcore.Failed},
-		"a CA that nobody knows":  {func(b *bed) *party { return b.signer(certify(b, nil, "Stranger", key(b, "p256 x"), asCA)) }, nil, cmpcore.Failed},
-		"a shared secret":         {func(b *bed) *party { return b.device("dev-1") }, nil, cmpcore.Failed},
-		"nobody":                  {func(b *bed) *party { return b.device("dev-1") }, func(m *message) { m.by = nil }, cmpcore.Failed},
-		"without transactionID":   {func(b *bed) *party { return b.signer(b.partner) }, func(m *message) { m.TransactionID = nil }, cmpcore.Failed},
+		"a device that is pinned": {func(b *bed) *party {
+			h := certify(b, b.partner, "Pinned", key(b, "p256 pin"), nil)
+			withRule("partners", func(r *cmpcore.Rule) { r.Certificate.Anchors = append(r.Certificate.Anchors, h.cert) })(b)
+			b.rebuild()
+			return b.signer(h)
+		}, nil, cmpcore.Failed},
+		"a CA that nobody knows": {func(b *bed) *party { return b.signer(certify(b, nil, "Stranger", key(b, "p256 x"), asCA)) }, nil, cmpcore.Failed},
+		"a shared secret":        {func(b *bed) *party { return b.device("dev-1") }, nil, cmpcore.Failed},
+		"nobody":                 {func(b *bed) *party { return b.device("dev-1") }, func(m *message) { m.by = nil }, cmpcore.Failed},
+		"without transactionID":  {func(b *bed) *party { return b.signer(b.partner) }, func(m *message) { m.TransactionID = nil }, cmpcore.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t)

@@ -64,7 +64,7 @@ func (x *exchange) openArchived(rule *Rule, it *certItem) error {
 		}
 		return nil
 	}
-	if x.archived++; x.archived > maxArchivedKeys {
+	if !x.spend(costPrivate, maxArchivedKeys) {
 		return refuse(cmp.BadRequest, "the message has too many private keys to archive").because("more than %d", maxArchivedKeys)
 	}
 	private, err := x.readArchived(it)

@@ -107,7 +107,7 @@ func (x *exchange) makeKey(rule *Rule, it *certItem) error {
 		it.ask.PublicKey, err = x.standIn(keyType)
 		return err
 	}
-	if x.keys++; x.keys > maxCentralKeys {
+	if !x.spend(costKey, maxCentralKeys) {
 		return refuse(cmp.BadRequest, "too many keys are to be made for one message").because("more than %d", maxCentralKeys)
 	}
 	it.private, it.ask.PublicKey, err = generateKey(&x.cfg, keyType)

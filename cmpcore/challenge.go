@@ -46,7 +46,7 @@ func (x *exchange) checkChallengeResponse(rule *Rule, orig *cmp.PKIMessage, it *
 			return refuse(cmp.BadRequest, "a challenge with the CA's name does not fit this key; it needs pvno 3")
 		}
 	}
-	if x.challenges++; x.challenges > maxChallenges {
+	if !x.spend(costChallenge, maxChallenges) {
 		return refuse(cmp.BadRequest, "the message asks for too many challenges").because("more than %d", maxChallenges)
 	}
 	it.challenge = pub

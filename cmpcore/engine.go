@@ -186,7 +186,7 @@ func (e *Engine) Process(ctx context.Context, r *Request, v View) (*Outcome, err
 	if !ok {
 		return nil, fmt.Errorf("channel %q has no policy", r.Channel)
 	}
-	x := &exchange{Engine: e, ctx: ctx, view: v, req: r, msg: r.msg, policy: &policy, now: e.cfg.Clock(), out: &Outcome{}}
+	x := &exchange{Engine: e, ctx: ctx, view: v, req: r, msg: r.msg, policy: &policy, now: e.cfg.Clock(), out: &Outcome{}, file: &file{}}
 	out, err := x.process()
 	if err == nil {
 		err = e.announceChanges(ctx, v, out)

@@ -355,7 +355,7 @@ func (x *exchange) checkPOP(rule *Rule, orig *cmp.PKIMessage, it *certItem) erro
 			if x.who.secret == nil {
 				return refuse(cmp.BadPOP, "publicKeyMAC needs a shared secret")
 			}
-			if x.popMACs++; x.popMACs > maxPOPMACs {
+			if !x.spend(costPOPMAC, maxPOPMACs) {
 				return refuse(cmp.BadPOP, "the message has too many publicKeyMACs")
 			}
 			if err := crmf.VerifyPublicKeyMAC(p.Input.PublicKeyMAC, p.Input.PublicKey, x.who.secretValue, x.policy.MAC); err != nil {

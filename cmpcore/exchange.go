@@ -31,14 +31,13 @@ type exchange struct {
 	depth   int  // nested messages around this one
 	vouched bool // the authority that signed one of them may vouch for possession
 
-	popMACs    int                 // publicKeyMACs met
-	challenges int                 // challenges asked for
-	proven     []int64             // certReqIds whose challenges were answered
-	keys       int                 // keys made here
-	archived   int                 // envelopes of private keys met
-	protector  *keyRecipient       // who protects the message, as whom to encrypt keys to, once that is known
-	sample     bool                // nothing is issued now, whatever the judgement
-	inter      []*x509.Certificate // see intermediates; empty but not nil: none
+	spent [costs]int
+	file  *file // shared with the messages around and beside this one
+
+	proven    []int64             // certReqIds whose challenges were answered
+	protector *keyRecipient       // who protects the message, as whom to encrypt keys to, once that is known
+	sample    bool                // nothing is issued now, whatever the judgement
+	inter     []*x509.Certificate // see intermediates; empty but not nil: none
 }
 
 // run fills x.out or returns a *failure or an error of the View.

@@ -102,7 +102,7 @@ func (e *Engine) expireHeld(ctx context.Context, t *Transaction, v View, out *Ou
 		return nil, err
 	}
 	policy := e.cfg.Policies[t.Channel]
-	x := &exchange{Engine: e, ctx: ctx, view: v, req: r, msg: r.msg, policy: &policy, now: e.cfg.Clock(), out: &Outcome{}}
+	x := &exchange{Engine: e, ctx: ctx, view: v, req: r, msg: r.msg, policy: &policy, now: e.cfg.Clock(), out: &Outcome{}, file: &file{}}
 	if err := x.authenticate(); err != nil {
 		// Whoever proved himself is answered in kind even where his secret has
 		// expired since; else by our signature.

@@ -79,7 +79,7 @@ func (x *exchange) addedProtection(rule *Rule, r *Request) error {
 	if r.msg == nil {
 		return refuse(cmp.BadDataFormat, "what is inside is no message").because("%v", r.parseErr)
 	}
-	p, err := x.part(rule, r, newOverlay(x.view))
+	p, err := x.part(rule, r, newOverlay(x.view), false)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (x *exchange) batch(rule *Rule, list []*Request) error {
 	answers := &cmp.Nested{}
 	refused := 0
 	for _, r := range list {
-		p, err := x.part(rule, r, v)
+		p, err := x.part(rule, r, v, true)
 		if err != nil {
 			return err
 		}
@@ -146,13 +146,13 @@ func (x *exchange) auditNested(rule *Rule, n int) {
 
 // part processes one message inside. What is known already, alone or from
 // another batch, gets the answer that it got.
-func (x *exchange) part(rule *Rule, r *Request, v *overlay) (*Part, error) {
+func (x *exchange) part(rule *Rule, r *Request, v *overlay, batch bool) (*Part, error) {
 	policy := *x.policy
 	policy.Hold = false // the others would wait with it
 	policy.SilentToStrangers = false
 	in := &exchange{
 		Engine: x.Engine, ctx: x.ctx, view: v, req: r, msg: r.msg, policy: &policy, now: x.now, out: &Outcome{},
-		depth: x.depth + 1, vouched: x.vouched || rule.RAVerified,
+		depth: x.depth + 1, vouched: x.vouched || rule.RAVerified, file: x.file,
 	}
 	if r.msg == nil {
 		in.msg = &cmp.PKIMessage{}
@@ -165,6 +165,10 @@ func (x *exchange) part(rule *Rule, r *Request, v *overlay) (*Part, error) {
 	}
 	if known == nil {
 		o, err := in.process()
+		if err == nil && batch && !x.fits(o, false) {
+			o, err = in.errorOutcome(noRoom())
+			return &Part{Outcome: o}, err // not remembered: it may come again alone
+		}
 		return &Part{Hash: r.Hash, DER: r.DER, Outcome: o}, err
 	}
 	o := &Outcome{Disposition: known.Disposition, Reply: known.Reply, Reason: known.Reason}
@@ -173,6 +177,9 @@ func (x *exchange) part(rule *Rule, r *Request, v *overlay) (*Part, error) {
 		o.Disposition, o.Reason = Silent, "it came before and is held: its answer goes to where it came from then"
 	case Failed:
 		o, err = in.errorOutcome(refuse(cmp.SystemFailure, "this message came before and could not be processed").because("%s", known.Reason))
+	}
+	if err == nil && batch && !x.fits(o, true) {
+		o, err = in.errorOutcome(noRoom())
 	}
 	return &Part{Outcome: o}, err
 }

@@ -19,7 +19,7 @@ func (x *exchange) checkRevealedKey(orig *cmp.PKIMessage, it *certItem, rule *Ru
 	case orig.Header.PVNO < 3:
 		return refuse(cmp.BadRequest, "encryptedKey needs pvno 3")
 	}
-	if x.archived++; x.archived > maxArchivedKeys {
+	if !x.spend(costPrivate, maxArchivedKeys) {
 		return refuse(cmp.BadRequest, "the message has too many private keys").because("more than %d", maxArchivedKeys)
 	}
 	private, err := x.openKey(p.Enveloped, it, func(k *cms.KeyWithID) bool { return x.namesRequester(k, it) })

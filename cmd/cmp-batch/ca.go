@@ -238,11 +238,16 @@ func (c *cli) replaceConfig(was, text []byte) error {
 	if !bytes.Equal(now, was) {
 		return fmt.Errorf("%s was changed meanwhile; try again", c.configFile)
 	}
+	// What a symbolic link leads to changes, and not the link.
+	path, err := filepath.EvalSymlinks(c.configFile)
+	if err != nil {
+		return err
+	}
 	mode := os.FileMode(0o644)
-	if i, err := os.Stat(c.configFile); err == nil {
+	if i, err := os.Stat(path); err == nil {
 		mode = i.Mode().Perm()
 	}
-	return replaceFile(c.configFile, text, mode)
+	return replaceFile(path, text, mode)
 }
 
 func (c *cli) caActivateCommand() *cobra.Command {
