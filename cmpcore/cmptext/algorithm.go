@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"cmp-batch/cmpcore/alg"
+	"cmp-batch/cmpcore/cms"
 	"cmp-batch/cmpcore/crmf"
 	"cmp-batch/cmpcore/pkix"
 
@@ -58,34 +59,42 @@ var names = map[pkix.OID]string{
 	pkix.MustOID("1.2.840.113549.1.1.10"):      "rsassaPss",
 	pkix.MustOID("1.2.840.113549.1.1.7"):       "rsaesOaep",
 	pkix.MustOID("1.2.840.113549.1.9.16.3.14"): "rsa-kem-key",
-	oidEC:                                     "ecPublicKey",
-	pkix.MustOID("1.2.840.10045.3.1.7"):       "p-256",
-	pkix.MustOID("1.3.132.0.34"):              "p-384",
-	pkix.MustOID("1.3.132.0.35"):              "p-521",
-	pkix.MustOID("1.3.132.0.33"):              "p-224",
-	pkix.MustOID("1.3.101.110"):               "x25519",
-	pkix.MustOID("1.3.101.111"):               "x448",
-	pkix.MustOID("1.3.101.112"):               "ed25519",
-	pkix.MustOID("1.3.101.113"):               "ed448",
-	pkix.MustOID("2.16.840.1.101.3.4.3.17"):   "ml-dsa-44",
-	pkix.MustOID("2.16.840.1.101.3.4.3.18"):   "ml-dsa-65",
-	pkix.MustOID("2.16.840.1.101.3.4.3.19"):   "ml-dsa-87",
-	pkix.MustOID("2.16.840.1.101.3.4.4.1"):    "ml-kem-512",
-	pkix.MustOID("2.16.840.1.101.3.4.4.2"):    "ml-kem-768",
-	pkix.MustOID("2.16.840.1.101.3.4.4.3"):    "ml-kem-1024",
-	pkix.MustOID("2.16.840.1.101.3.4.1.2"):    "aes128-cbc",
-	pkix.MustOID("2.16.840.1.101.3.4.1.22"):   "aes192-cbc",
-	pkix.MustOID("2.16.840.1.101.3.4.1.42"):   "aes256-cbc",
-	pkix.MustOID("2.16.840.1.101.3.4.1.6"):    "aes128-gcm",
-	pkix.MustOID("2.16.840.1.101.3.4.1.26"):   "aes192-gcm",
-	pkix.MustOID("2.16.840.1.101.3.4.1.46"):   "aes256-gcm",
-	pkix.MustOID("2.16.840.1.101.3.4.1.5"):    "aes128-wrap",
-	pkix.MustOID("2.16.840.1.101.3.4.1.25"):   "aes192-wrap",
-	pkix.MustOID("2.16.840.1.101.3.4.1.45"):   "aes256-wrap",
-	pkix.MustOID("1.2.840.113549.3.7"):        "des-ede3-cbc",
-	pkix.MustOID("1.2.840.113549.1.7.1"):      "data",
-	pkix.MustOID("1.2.840.113549.1.7.2"):      "signedData",
-	pkix.MustOID("2.16.840.1.101.2.1.2.78.5"): "asymmetricKeyPackage",
+	oidEC:                                      "ecPublicKey",
+	pkix.MustOID("1.2.840.10045.3.1.7"):        "p-256",
+	pkix.MustOID("1.3.132.0.34"):               "p-384",
+	pkix.MustOID("1.3.132.0.35"):               "p-521",
+	pkix.MustOID("1.3.132.0.33"):               "p-224",
+	pkix.MustOID("1.3.101.110"):                "x25519",
+	pkix.MustOID("1.3.101.111"):                "x448",
+	pkix.MustOID("1.3.101.112"):                "ed25519",
+	pkix.MustOID("1.3.101.113"):                "ed448",
+	pkix.MustOID("2.16.840.1.101.3.4.3.17"):    "ml-dsa-44",
+	pkix.MustOID("2.16.840.1.101.3.4.3.18"):    "ml-dsa-65",
+	pkix.MustOID("2.16.840.1.101.3.4.3.19"):    "ml-dsa-87",
+	pkix.MustOID("2.16.840.1.101.3.4.4.1"):     "ml-kem-512",
+	pkix.MustOID("2.16.840.1.101.3.4.4.2"):     "ml-kem-768",
+	pkix.MustOID("2.16.840.1.101.3.4.4.3"):     "ml-kem-1024",
+	pkix.MustOID("1.2.840.113549.1.9.16.3.9"):  "pwri-kek",
+	pkix.MustOID("1.3.132.1.11.0"):             "ecdh-sha224kdf",
+	pkix.MustOID("1.3.132.1.11.1"):             "ecdh-sha256kdf",
+	pkix.MustOID("1.3.132.1.11.2"):             "ecdh-sha384kdf",
+	pkix.MustOID("1.3.132.1.11.3"):             "ecdh-sha512kdf",
+	pkix.MustOID("1.2.840.113549.1.9.16.3.19"): "ecdh-hkdf-sha256",
+	pkix.MustOID("1.2.840.113549.1.9.16.3.20"): "ecdh-hkdf-sha384",
+	pkix.MustOID("1.2.840.113549.1.9.16.3.21"): "ecdh-hkdf-sha512",
+	pkix.MustOID("2.16.840.1.101.3.4.1.2"):     "aes128-cbc",
+	pkix.MustOID("2.16.840.1.101.3.4.1.22"):    "aes192-cbc",
+	pkix.MustOID("2.16.840.1.101.3.4.1.42"):    "aes256-cbc",
+	pkix.MustOID("2.16.840.1.101.3.4.1.6"):     "aes128-gcm",
+	pkix.MustOID("2.16.840.1.101.3.4.1.26"):    "aes192-gcm",
+	pkix.MustOID("2.16.840.1.101.3.4.1.46"):    "aes256-gcm",
+	pkix.MustOID("2.16.840.1.101.3.4.1.5"):     "aes128-wrap",
+	pkix.MustOID("2.16.840.1.101.3.4.1.25"):    "aes192-wrap",
+	pkix.MustOID("2.16.840.1.101.3.4.1.45"):    "aes256-wrap",
+	pkix.MustOID("1.2.840.113549.3.7"):         "des-ede3-cbc",
+	pkix.MustOID("1.2.840.113549.1.7.1"):       "data",
+	pkix.MustOID("1.2.840.113549.1.7.2"):       "signedData",
+	pkix.MustOID("2.16.840.1.101.2.1.2.78.5"):  "asymmetricKeyPackage",
 
 	crmf.OIDRegToken: "regToken", crmf.OIDAuthenticator: "authenticator",
 	crmf.OIDPKIPublicationInfo: "pkiPublicationInfo", crmf.OIDPKIArchiveOptions: "pkiArchiveOptions",
@@ -292,7 +301,8 @@ func kembm(n *node, params []byte) bool {
 }
 
 // enveloped shows the content type and the encryption of EnvelopedData (RFC
-// 5652 section 6.1), and how many recipients it has.
+// 5652 section 6.1), and for whom it is: of one that cannot be read as a whole,
+// only by what technique.
 func enveloped(n *node, key string, der []byte) {
 	c := n.object(key)
 	c.str("kind", "envelopedData")
@@ -305,6 +315,12 @@ func enveloped(n *node, key string, der []byte) {
 		return
 	}
 	l := c.list("recipients")
+	if e, err := cms.ParseEnvelopedData(der); err == nil {
+		for _, r := range e.Recipients() {
+			l.str("", l.recipient(&r))
+		}
+		recipients = nil
+	}
 	for !recipients.Empty() {
 		var e cryptobyte.String
 		var tag asn1.Tag
@@ -319,6 +335,21 @@ func enveloped(n *node, key string, der []byte) {
 	if a, ok := pkix.ReadAlgorithm(&content); ok {
 		algorithm(c, "contentEncryptionAlgorithm", a)
 	}
+}
+
+// recipient tells how a recipient gets the key, who it is, and the algorithm.
+func (n *node) recipient(r *cms.RecipientInfo) string {
+	line := r.Technique.String()
+	switch {
+	case r.ID.KeyID != nil:
+		line += ", key identifier " + n.t.hex(r.ID.KeyID)
+	case r.ID.Serial != nil:
+		line += ", serial " + serial(r.ID.Serial) + ", issuer " + n.t.cut(generalName(pkix.NewDirectoryName(r.ID.Issuer)))
+	}
+	if !r.Algorithm.IsZero() {
+		line += ", " + oidName(r.Algorithm.OID)
+	}
+	return line
 }
 
 func recipientKind(tag asn1.Tag, e cryptobyte.String) string {

@@ -1,6 +1,7 @@
 package cmptext_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
 	"cmp-batch/cmpcore/cmptext"
+	"cmp-batch/cmpcore/cms"
 	"cmp-batch/cmpcore/crmf"
 	"cmp-batch/cmpcore/pkix"
 )
@@ -86,6 +89,49 @@ func TestControls(t *testing.T) {
 	got := text(t, made(t, b, nil), cmptext.Options{})
 	for _, want := range []string{"serial 0abc, issuer NULL-DN", "pleasePublish", "pubMethod: web", "URI:http://a.example/", "archiveRemGenPrivKey: true",
 		"kind: envelopedData", "ktri", "pwri", "contentType: data", "aes256-cbc", "value: 3072", "error: oldCertID", "type: 1.2.3", "value: 040107"} {
+		lacks(t, got, want)
+	}
+}
+
+func TestForWhomAPrivateKeyIs(t *testing.T) {
+	issuer, err := pkix.ParseDN("CN=CA\x1b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var to []*cms.Recipient
+	for _, c := range []struct {
+		keyType string
+		id      cms.Identifier
+	}{
+		{"x25519", cms.Identifier{KeyID: []byte{0xab, 0xcd}}},
+		{"ml-kem-512", cms.Identifier{KeyID: []byte{0xef}}},
+		{"ecdsa-p384", cms.Identifier{Issuer: issuer, Serial: big.NewInt(0xabc)}},
+	} {
+		k, err := alg.GenerateAnyKey(rand.Reader, c.keyType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := cms.ForKey(k.(interface{ Public() crypto.PublicKey }).Public(), &cms.RecipientOptions{ID: c.id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		to = append(to, r)
+	}
+	p, err := cms.ForPassword([]byte("x"), &cms.PasswordOptions{Iterations: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := cms.Encrypt(rand.Reader, append(to, p), cms.OIDSignedData, []byte("y"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := crmf.NewPKIArchiveOptions(crmf.PKIArchiveOptions{EncryptedPrivKey: &crmf.EncryptedKey{Enveloped: der}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := text(t, made(t, &cmp.CertReqMessages{Kind: cmp.TypeIR, Requests: []crmf.CertReqMsg{{CertReq: crmf.CertRequest{CertReqID: big.NewInt(0), Controls: []crmf.Attribute{a}}}}}, nil), cmptext.Options{})
+	for _, want := range []string{"kari, key identifier abcd, ecdh-hkdf-sha256\n", "kemri, key identifier ef, ml-kem-512\n",
+		`kari, serial 0abc, issuer CN=CA\1B, ecdh-sha384kdf`, "pwri, pwri-kek\n"} {
 		lacks(t, got, want)
 	}
 }
