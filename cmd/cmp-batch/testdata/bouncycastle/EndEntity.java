@@ -155,6 +155,10 @@ class EndEntity extends Answers {
             case "challengeResp":
                 b.setProofOfPossessionSubsequentMessage(keyUse(pair), SubsequentMessage.challengeResp);
                 break;
+            case "agreeMAC":
+            case "agreeSignature":
+                return new StaticDH(key(it.or("other", it.get("key"))), readCertificate(it.must("with")))
+                    .request(b.build().toASN1Structure().getCertReq(), it.must("way"), it.get("pop").equals("agreeSignature"));
             case "none":
                 break;
             default:
@@ -181,6 +185,12 @@ class EndEntity extends Answers {
             ExtensionsGenerator g = new ExtensionsGenerator();
             g.addExtension(Extension.subjectAlternativeName, false, new GeneralNames(new GeneralName(GeneralName.dNSName, a.get("dns"))));
             b.addAttribute(PKCSObjectIdentifiers.pkcs_9_at_extensionRequest, g.generate());
+        }
+        if (a.get("with") != null) {
+            ExtensionsGenerator g = new ExtensionsGenerator();
+            g.addExtension(Extension.keyUsage, true, new KeyUsage(KeyUsage.keyAgreement));
+            b.addAttribute(PKCSObjectIdentifiers.pkcs_9_at_extensionRequest, g.generate());
+            return b.build(new StaticDH(pair, readCertificate(a.get("with"))).signer(a.must("way"))).toASN1Structure();
         }
         return b.build(signer(pair, signatureOf(pair))).toASN1Structure();
     }
