@@ -61,7 +61,7 @@ func (c *cli) openLedger(ctx context.Context) (*authority, error) {
 		return nil, err
 	}
 	a := &authority{cfg: cfg, log: log, cli: c, passphrases: map[configs.Passphrase][]byte{}}
-	a.store, err = sqlite.Open(ctx, cfg.Store.SQLite, sqlite.Options{})
+	a.store, err = sqlite.Open(ctx, cfg.Store.SQLite, sqlite.Options{Readers: max(4, 2*cores)})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, hint(usageError{err}, "cmp-batch init makes a CA with its database; a lost one comes back from the backup")
 	}
