@@ -22,20 +22,20 @@ import (
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/client"
 	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/cms"
 	"cmp-batch/cmpcore/crmf"
 	"cmp-batch/cmpcore/issuance"
 	"cmp-batch/cmpcore/pkcs10"
 	"cmp-batch/cmpcore/pkix"
 )
 
-// The matrix of TestALife: every type of key x every protection x every proof
+// TestALife is a matrix: every type of key x every protection x every proof
 // of possession. A cell either lives (request, certConf, kur, genm, rr, CRL) or
 // is refused with the bit that verdict names; none is passed over.
 //
-// Three things are dear, and with -short=false but without -long they are met
-// in part of the cells only, which lifeInShort names: SLH-DSA keys that sign,
-// large RSA keys that the CA makes, and SLH-DSA as the protection. -long runs
-// the whole product (some minutes).
+// Three things are dear, and without -long they are met in part of the cells
+// only, which lifeInShort names: SLH-DSA keys that sign, RSA keys that the CA
+// makes, and SLH-DSA as the protection. -long runs the whole product.
 var long = flag.Bool("long", false, "run every cell of TestALife, also those with dear keys")
 
 // lifeKeyTypes is what can be certified at all.
@@ -71,6 +71,9 @@ var lifePOPs = []lifePOP{
 	{"challenge", cmp.TypeCR, client.POPChallenge, false},
 	{"PKCS #10", cmp.TypeP10CR, client.POPSignature, false},
 	{"central key", cmp.TypeIR, client.POPNone, false},
+	{"agreeMAC", cmp.TypeCR, client.POPAgreeMAC, false},
+	{"DHBasedMac", cmp.TypeIR, client.POPAgreeSignature, false},
+	{"encryptedKey", cmp.TypeCR, client.POPEncryptedKey, false},
 }
 
 // A lifeProtection is one way to protect messages. keyType is that of the
@@ -108,9 +111,13 @@ func verdict(kt string, p lifeProtection, pop lifePOP) cmp.PKIFailureInfo {
 		if !keySigns(kt) {
 			return cmp.BadPOP // RFC 4211 section 4.1: the key itself signs
 		}
-	case pop.pop == client.POPEncrCert || pop.pop == client.POPChallenge:
+	case pop.pop == client.POPEncrCert || pop.pop == client.POPChallenge || pop.pop == client.POPEncryptedKey:
 		if !keyDecrypts(kt) {
 			return cmp.BadPOP // RFC 4211 sections 4.2 and 4.3: the key itself decrypts
+		}
+	case pop.pop == client.POPAgreeMAC || pop.pop == client.POPAgreeSignature:
+		if kt != "x25519" {
+			return cmp.BadPOP // RFC 4211 section 4.3: it agrees with the CA's key, which is X25519
 		}
 	case pop.pop == client.POPNone && p.keyType != "" && !keyDecrypts(p.keyType):
 		return cmp.NotAuthorized // RFC 9483 section 4.1.6: there is nothing to encrypt the key to
@@ -176,7 +183,10 @@ func lifeBed(t testing.TB, options ...option) *bed {
 		authorities.Certificate = &cmpcore.CertificateWho{Anchors: []*x509.Certificate{b.partner.cert},
 			Subject: func(n pkix.Name) bool { return strings.Contains(n.String(), "CN=RA ") }}
 		b.cfg.Rules = slices.Insert(b.cfg.Rules, len(b.cfg.Rules)-1, authorities)
+		enc := certify(b, b.ca, "Encryption", key(b, "rsa2048 encryption"), func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment })
+		b.cfg.Encryption = &cmpcore.Encryption{Certificate: enc.cert.Raw, Key: enc.key}
 		for i := range b.cfg.Rules {
+			b.cfg.Rules[i].Proofs = cmpcore.ProofAgreement | cmpcore.ProofEncryptedKey
 			b.cfg.Rules[i].CentralKeys, b.cfg.Rules[i].SameKey = lifeKeyTypes(), true
 		}
 	}}, options...)...)
@@ -322,6 +332,9 @@ func (g *guise) protector(s *client.Session) cmp.Protector {
 	return cmp.MACProtector(pbm(g, 200), c.Secret)
 }
 
+// basedMAC is id-DHBasedMac, with a one-way function and a MAC.
+var basedMAC = dhAlgorithm(oidSHA256, oidHMACSHA256)
+
 // forge gives a request the proof that the client refuses to make: one that is
 // not for the key.
 func (g *guise) forge(s *client.Session, der []byte, pop lifePOP) []byte {
@@ -344,6 +357,14 @@ func (g *guise) forge(s *client.Session, der []byte, pop lifePOP) []byte {
 		subsequent(crmf.KeyEncipherment, crmf.EncrCert)(r)
 	case client.POPChallenge:
 		subsequent(crmf.KeyAgreement, crmf.ChallengeResp)(r)
+	case client.POPAgreeMAC:
+		r.POPO = &crmf.POPOPrivKey{Use: crmf.KeyAgreement, Form: crmf.AgreeMAC, MAC: &crmf.PKMACValue{Algorithm: basedMAC, Value: random(32)}}
+	case client.POPAgreeSignature:
+		r.POPO = &crmf.POPOSigningKey{Algorithm: basedMAC, Signature: random(32)}
+	case client.POPEncryptedKey:
+		to := must[*cms.Recipient](g)(cms.ForCertificate(g.cfg.Encryption.Certificate, nil))
+		der := must[[]byte](g)(cms.Encrypt(rand.Reader, []*cms.Recipient{to}, cms.OIDKeyWithID, random(100), nil))
+		r.POPO = &crmf.POPOPrivKey{Use: crmf.KeyEncipherment, Form: crmf.EncryptedKeyPOP, Enveloped: der}
 	}
 	r.CertReq.Raw = nil
 	return must[[]byte](g)(cmp.Seal(&m.Header, m.Body, m.ExtraCerts, g.protector(s)))
@@ -379,6 +400,12 @@ func (g *guise) wanted(kt string, n int, pop lifePOP, old []byte) (client.Certif
 	} else {
 		r.PublicKey = publicOf(g, private)
 	}
+	switch pop.pop {
+	case client.POPAgreeMAC, client.POPAgreeSignature:
+		r.ProofTo, r.ProofKey = g.agreement.cert.Raw, private
+	case client.POPEncryptedKey:
+		r.ProofTo, r.ProofKey = g.cfg.Encryption.Certificate, private
+	}
 	return r, private
 }
 
@@ -387,17 +414,13 @@ func (g *guise) request(kt string, pop lifePOP) ([]client.Certificate, crypto.Pr
 	g.Helper()
 	want, private := g.wanted(kt, 0, pop, nil)
 	o := client.Options{Kind: pop.body, Certificates: []client.CertificateRequest{want}}
-	fits := keySigns(kt)
-	if pop.pop == client.POPEncrCert || pop.pop == client.POPChallenge {
-		fits = keyDecrypts(kt)
-	}
+	fits := verdict(kt, g.p, pop) == 0 || pop.pop == client.POPNone || pop.pop == client.POPRAVerified
 	if pop.body == cmp.TypeP10CR {
 		o.Certificates, o.PKCS10 = nil, g.pkcs10(private)
 		fits = true // it is no less wrong, but the client does not look
 	}
-	fits = fits || pop.pop == client.POPNone || pop.pop == client.POPRAVerified
 	if !fits {
-		o.Certificates[0].POP = client.POPNone
+		o.Certificates[0].POP, o.Certificates[0].ProofTo, o.Certificates[0].ProofKey = client.POPNone, nil, nil
 	}
 	s, der := g.start(o)
 	if !fits {
@@ -607,7 +630,7 @@ func TestALifeUnderEveryKeyOfTheCA(t *testing.T) {
 			b.ca = &holder{key: k, cert: must[*x509.Certificate](t)(x509.ParseCertificate(der))}
 			b.root = b.ca
 			issuer := must[*issuance.Issuer](t)(issuance.NewIssuer(der, k, ca.sig))
-			b.cfg.Authority = cmpcore.Authority{Issuer: issuer, Certificate: der, Signer: k, SignatureAlgorithm: ca.sig}
+			b.cfg.Authority = cmpcore.Authority{Issuer: issuer, Certificate: der, Signer: k, SignatureAlgorithm: ca.sig, Agreement: b.cfg.Authority.Agreement}
 		})
 		for _, p := range lifeProtections {
 			if p.name != "PBM" && p.name != "Ed25519" {
