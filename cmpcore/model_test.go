@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"flag"
 	"fmt"
+	"maps"
 	"math/big"
 	mathrand "math/rand/v2"
 	"slices"
@@ -32,6 +33,7 @@ type modelCert struct {
 
 type modelItem struct {
 	good bool // the request is one that can be granted
+	keep bool // with its private key, to be archived
 	cert *modelCert
 }
 
@@ -43,7 +45,10 @@ type modelTx struct {
 	nonces   [][]byte // ours, newest first
 	decision cmpcore.Decision
 	implicit bool
+	krr      bool // it waits as a whole
 	expires  time.Time
+
+	challenge *reply // while a proof is awaited
 }
 
 type model struct {
@@ -51,7 +56,9 @@ type model struct {
 	rnd     *mathrand.Rand
 	parties []*party
 	slow    []bool
-	left    []int // uses of the secret; -1: no limit
+	left    []int          // uses of the secret; -1: no limit
+	kept    [][]*modelCert // of each party, whose private keys are archived
+	ra      *party
 	txs     []*modelTx
 	certs   []*modelCert
 	log     []string
@@ -70,13 +77,16 @@ func TestRandomConversationsFollowTheModel(t *testing.T) {
 			seed = mathrand.Uint64()
 		}
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			m := &model{bed: newBed(t), rnd: mathrand.New(mathrand.NewPCG(seed, 0))}
+			m := &model{bed: newBed(t, withArchive, withCross, withRegistrars, withDecryptionKeys), rnd: mathrand.New(mathrand.NewPCG(seed, 0))}
 			m.parties = []*party{
-				m.device("dev-1"), m.device("dev-2", func(s *cmpcore.Secret) { s.MaxUses = 9 }), m.device("slow-1"),
+				m.device("dev-1"), m.device("dev-2", func(s *cmpcore.Secret) { s.MaxUses = 9 }), m.device("slow-1"), m.signer(m.partner),
 			}
-			m.slow, m.left = []bool{false, false, true}, []int{-1, 9, -1}
-			steps := []func(){m.newIR, m.newIR, m.reuse, m.confirm, m.confirm, m.confirm, m.poll, m.poll, m.decideOne, m.decideOne,
-				m.peerError, m.revoke, m.revoke, m.byHand, m.foreign, m.wait}
+			m.slow, m.left, m.kept = []bool{false, false, true, false}, []int{-1, 9, -1, -1}, make([][]*modelCert, 4)
+			m.ra = m.registrar()
+			withRule("cross", func(r *cmpcore.Rule) { r.Unattended = false })(m.bed) // a person decides
+			m.rebuild()
+			steps := []func(){m.newIR, m.newIR, m.newChallenge, m.newCCR, m.newKRR, m.reuse, m.confirm, m.confirm, m.confirm, m.respond, m.respond,
+				m.poll, m.poll, m.decideOne, m.decideOne, m.peerError, m.revoke, m.revoke, m.byHand, m.foreign, m.wait}
 			for range 150 {
 				steps[m.rnd.IntN(len(steps))]()
 				m.compare()
@@ -138,7 +148,49 @@ func (x *modelTx) answered(r *reply) {
 	}
 }
 
-// requests makes some good and some bad requests.
+// deliver sends a message alone, with the added protection of a registration
+// authority, or in a batch of it behind another message (RFC 9810 section
+// 5.1.3.5): what becomes of it is the same.
+func (m *model) deliver(k *talk, body cmp.Body, edits ...edit) *reply {
+	m.Helper()
+	how := m.rnd.IntN(4)
+	if how > 1 {
+		return k.say(body, edits...)
+	}
+	der := k.message(body, edits...)
+	k.last = der
+	outer := m.talk(m.ra)
+	inner := nest(m, der)
+	if how == 0 {
+		other := m.talk(m.parties[0])
+		inner = nest(m, other.message(genm(question(cmp.OIDCACerts))), der)
+	} else {
+		outer.id = k.id
+	}
+	m.note("%s: nested, alone: %v", k.party.ref, how == 1)
+	whole := outer.message(inner)
+	out := m.process(whole)
+	m.commit(whole, out)
+	if len(out.Parts) != 2-how {
+		m.Fatalf("%d parts", len(out.Parts))
+	}
+	r := k.check(der, out.Parts[1-how].Outcome)
+	if r.msg != nil {
+		k.peer = r.msg.Header.SenderNonce
+		if answers := 2 - how; answers == 2 {
+			list := outer.check(whole, out).inside()
+			if len(list) != 2 || !bytes.Equal(list[1], r.out.Reply) {
+				m.Error("the batch has another answer")
+			}
+		} else if !bytes.Equal(out.Reply, r.out.Reply) {
+			m.Error("the added protection has another answer")
+		}
+	}
+	return r
+}
+
+// requests makes some good and some bad requests, some with their keys to
+// archive.
 func (m *model) requests(k *talk) (*cmp.CertReqMessages, []modelItem) {
 	var wants []want
 	var items []modelItem
@@ -148,8 +200,12 @@ func (m *model) requests(k *talk) (*cmp.CertReqMessages, []modelItem) {
 		if !good {
 			w.popo = func(r *crmf.CertReqMsg) {}
 		}
+		keep := m.rnd.IntN(4) == 0
+		if keep {
+			w.controls = m.toArchive(key(m, w.key), nil)
+		}
 		wants = append(wants, w)
-		items = append(items, modelItem{good: good})
+		items = append(items, modelItem{good: good, keep: keep})
 	}
 	return k.request(cmp.TypeIR, wants...), items
 }
@@ -160,11 +216,11 @@ func (m *model) newIR() {
 	body, items := m.requests(k)
 	x := &modelTx{talk: k, owner: who, items: items, implicit: m.rnd.IntN(3) == 0}
 	m.note("%s: ir of %v, implicit %v", k.party.ref, items, x.implicit)
-	var edits []edit
+	edits := []edit{version3}
 	if x.implicit {
 		edits = append(edits, implicit)
 	}
-	r := k.say(body, edits...)
+	r := m.deliver(k, body, edits...)
 	good := slices.ContainsFunc(items, func(i modelItem) bool { return i.good })
 	if m.slow[who] && good {
 		for i := range items {
@@ -176,6 +232,133 @@ func (m *model) newIR() {
 	}
 	x.answered(r)
 	m.txs = append(m.txs, x)
+}
+
+// newChallenge asks for a certificate for a key that cannot sign.
+func (m *model) newChallenge() {
+	who := m.rnd.IntN(len(m.parties))
+	k := m.talk(m.parties[who])
+	private := lifeKey(m, "x25519", 0)
+	m.keysOf(k, private, 0)
+	x := &modelTx{talk: k, owner: who, items: []modelItem{{good: true}}}
+	r := m.deliver(k, k.request(cmp.TypeIR, challenged(m, private, crmf.KeyAgreement)), version3)
+	m.note("%s: a challenge is wanted", k.party.ref)
+	if m.left[who] == 0 {
+		m.granted(x, r) // nothing is left to be granted, so nothing is to be proven
+	} else {
+		x.challenge = r.body(cmp.TypePOPDecC)
+		x.state, x.expires = cmpcore.AwaitingProof, m.now.Add(30*day)
+	}
+	x.answered(r)
+	m.txs = append(m.txs, x)
+}
+
+// respond answers a challenge, or what is none.
+func (m *model) respond() {
+	x := m.pick(cmpcore.AwaitingProof)
+	if x == nil || m.rnd.IntN(4) == 0 {
+		x = m.pick()
+	}
+	if x == nil {
+		return
+	}
+	body := &cmp.POPODecKeyResponse{Responses: []*big.Int{big.NewInt(4711)}}
+	if x.challenge != nil {
+		body = x.challenge.respond(lifeKey(m, "x25519", 0))
+	}
+	nonce := x.nonces[0]
+	var want cmp.PKIFailureInfo
+	switch variant := m.rnd.IntN(5); {
+	case x.state != cmpcore.AwaitingProof:
+		want = cmp.BadRequest
+	case variant == 0:
+		nonce, want = random(16), cmp.BadRecipientNonce
+	case variant == 1:
+		body.Responses[0].Add(body.Responses[0], big.NewInt(1))
+		want = cmp.BadPOP
+	}
+	m.note("%s: popdecr in state %d, want %s", x.talk.party.ref, x.state, want)
+	r := m.deliver(x.talk, body, version3, func(m *message) { m.RecipNonce = nonce })
+	switch {
+	case want == cmp.BadPOP: // there is no second try
+		r.refused(want)
+		x.state, x.expires = cmpcore.Aborted, time.Time{}
+		x.answered(r)
+		return
+	case want != 0:
+		r.refused(want)
+		return
+	case m.slow[x.owner] && m.left[x.owner] != 0:
+		r.waits(0)
+		x.state, x.expires = cmpcore.AwaitingDecision, m.now.Add(90*day)
+	default:
+		m.granted(x, r)
+	}
+	x.answered(r)
+}
+
+// newCCR: the partner's CA wants to be certified, which a person decides.
+func (m *model) newCCR() {
+	if m.rnd.IntN(2) > 0 {
+		return
+	}
+	k := m.talk(m.parties[3])
+	x := &modelTx{talk: k, owner: 3, items: []modelItem{{good: true}}, state: cmpcore.AwaitingDecision, expires: m.now.Add(90 * day)}
+	m.note("ccr")
+	r := m.deliver(k, k.request(cmp.TypeCCR, m.crossWant(nil)))
+	r.body(cmp.TypeCCP).waits(0)
+	x.answered(r)
+	m.txs = append(m.txs, x)
+}
+
+// newKRR wants all archived private keys back: those of this party, and of
+// nobody else.
+func (m *model) newKRR() {
+	who := m.rnd.IntN(3)
+	if len(m.kept[2]) > 0 && m.rnd.IntN(2) == 0 {
+		who = 2 // whom a person gives them
+	}
+	k := m.talk(m.parties[who])
+	x := &modelTx{talk: k, owner: who, krr: true}
+	m.note("%s: krr, %d keys are kept", k.party.ref, len(m.kept[who]))
+	r := m.deliver(k, krr(nil), version3)
+	if n := len(m.kept[who]); m.slow[who] && n > 0 && n <= 16 {
+		if s := r.body(cmp.TypeKRP).msg.Body.(*cmp.KeyRecRepContent); s.Status.Status != cmp.Waiting || len(s.KeyPairHist) > 0 {
+			m.Errorf("krp is %v", s.Status)
+		}
+		x.state, x.expires = cmpcore.AwaitingDecision, m.now.Add(90*day)
+	} else {
+		m.recovered(x, r)
+	}
+	x.answered(r)
+	m.txs = append(m.txs, x)
+}
+
+func (m *model) recovered(x *modelTx, r *reply) {
+	m.Helper()
+	kept := m.kept[x.owner]
+	x.state, x.expires = cmpcore.Aborted, time.Time{}
+	switch {
+	case x.decision == cmpcore.Rejected:
+		r.norecovery(cmp.NotAuthorized)
+	case len(kept) == 0:
+		r.norecovery(cmp.BadCertID)
+	case len(kept) > 16:
+		r.norecovery(cmp.BadRequest)
+	default:
+		x.state = cmpcore.Finished
+		b := r.body(cmp.TypeKRP).msg.Body.(*cmp.KeyRecRepContent)
+		if b.Status.Status != cmp.Accepted || len(b.KeyPairHist) != len(kept) {
+			m.Fatalf("%v, %d keys, the model has %d", b.Status, len(b.KeyPairHist), len(kept))
+		}
+		for _, c := range kept {
+			if !slices.ContainsFunc(b.KeyPairHist, func(k cmp.CertifiedKeyPair) bool {
+				return bytes.Equal(k.Certificate, c.cert.Raw) && k.PrivateKey != nil
+			}) {
+				m.Errorf("the key of %x did not come", c.cert.SerialNumber)
+			}
+		}
+	}
 }
 
 // granted: the answer has what the requests and the secret allow.
@@ -207,6 +390,9 @@ func (m *model) granted(x *modelTx, r *reply) {
 				it.cert.status = cmpcore.Valid
 			}
 			m.certs = append(m.certs, it.cert)
+			if it.keep {
+				m.kept[x.owner] = append(m.kept[x.owner], it.cert)
+			}
 		}
 	}
 	x.expires = time.Time{}
@@ -224,8 +410,10 @@ func (m *model) granted(x *modelTx, r *reply) {
 func (m *model) reuse() {
 	if x := m.pick(); x != nil {
 		m.note("%s: another ir in a used transaction in state %d", x.talk.party.ref, x.state)
+		keys := maps.Clone(x.talk.keys)
 		body, _ := m.requests(x.talk)
-		x.talk.say(body).refused(cmp.TransactionIDInUse)
+		x.talk.keys = keys // those of the request that counts
+		m.deliver(x.talk, body, version3).refused(cmp.TransactionIDInUse)
 	}
 }
 
@@ -255,7 +443,7 @@ func (m *model) confirm() {
 	nonce := x.nonces[0]
 	var want cmp.PKIFailureInfo
 	switch {
-	case x.state == cmpcore.Finished:
+	case x.state == cmpcore.Finished && !x.krr:
 		want = cmp.CertConfirmed
 	case x.state != cmpcore.AwaitingConfirm:
 		want = cmp.BadRequest
@@ -274,7 +462,7 @@ func (m *model) confirm() {
 		want = cmp.BadRequest
 	}
 	m.note("%s: certConf %v in state %d, want %s", x.talk.party.ref, said, x.state, want)
-	r := x.talk.say(conf, func(m *message) { m.RecipNonce = nonce })
+	r := m.deliver(x.talk, conf, func(m *message) { m.RecipNonce = nonce })
 	if want != 0 {
 		r.refused(want)
 		return
@@ -302,7 +490,10 @@ func (m *model) poll() {
 		return
 	}
 	nonce := x.nonces[m.rnd.IntN(len(x.nonces))] // an earlier one will do
-	id := int64(m.rnd.IntN(len(x.items)))
+	id := int64(-1)                              // a whole message
+	if !x.krr {
+		id = int64(m.rnd.IntN(len(x.items)))
+	}
 	var want cmp.PKIFailureInfo
 	switch variant := m.rnd.IntN(8); {
 	case x.state != cmpcore.AwaitingDecision:
@@ -313,13 +504,15 @@ func (m *model) poll() {
 		id, want = 99, cmp.BadRequest
 	}
 	m.note("%s: pollReq in state %d, decision %d, want %s", x.talk.party.ref, x.state, x.decision, want)
-	r := x.talk.say(poll(id), func(m *message) { m.RecipNonce = nonce })
+	r := m.deliver(x.talk, poll(id), version3, func(m *message) { m.RecipNonce = nonce })
 	switch {
 	case want != 0:
 		r.refused(want)
 		return
 	case x.decision == cmpcore.Undecided:
 		r.pollRep(id)
+	case x.krr:
+		m.recovered(x, r)
 	default:
 		m.granted(x, r)
 	}
@@ -339,7 +532,7 @@ func (m *model) peerError() {
 	if x == nil || m.rnd.IntN(3) > 0 {
 		return
 	}
-	open := x.state == cmpcore.AwaitingConfirm || x.state == cmpcore.AwaitingDecision
+	open := x.state == cmpcore.AwaitingConfirm || x.state == cmpcore.AwaitingDecision || x.state == cmpcore.AwaitingProof
 	nonce := x.nonces[m.rnd.IntN(len(x.nonces))]
 	wrong := m.rnd.IntN(3) == 0
 	if wrong {
@@ -421,9 +614,11 @@ func (m *model) foreign() {
 	}
 	other := &talk{bed: m.bed, party: m.parties[(x.owner+1)%len(m.parties)], id: x.talk.id, peer: x.nonces[0], keys: x.talk.keys}
 	m.note("%s: follow-up in another's transaction", other.party.ref)
-	switch m.rnd.IntN(3) {
+	switch m.rnd.IntN(4) {
 	case 0:
 		other.say(poll(0)).refused(cmp.BadRequest)
+	case 3:
+		other.say(&cmp.POPODecKeyResponse{Responses: []*big.Int{big.NewInt(1)}}).refused(cmp.BadRequest)
 	case 1:
 		other.say(&cmp.CertConfirm{}).refused(cmp.BadRequest)
 	default:
