@@ -263,6 +263,8 @@ type party struct {
 
 	shared []byte                   // Diffie-Hellman secret with the CA's agreement key
 	dhAlg  pkix.AlgorithmIdentifier // zero: SHA-256 and HMAC-SHA256
+
+	kemSecret []byte // of the ciphertext for the party's KEM key
 }
 
 // device registers a shared secret and gives its holder.

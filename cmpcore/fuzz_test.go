@@ -1,8 +1,9 @@
 package cmpcore_test
 
 import (
+	"bytes"
 	"context"
-	"crypto/ecdh"
+	"crypto/rand"
 	"crypto/x509"
 	mathrand "math/rand/v2"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"cmp-batch/cmpcore"
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/cms"
 	"cmp-batch/cmpcore/crmf"
 	"cmp-batch/cmpcore/pkix"
 )
@@ -125,13 +127,27 @@ func (n *node) copy() *node {
 	return c
 }
 
+// signers are the parties of the fuzzing that have a certificate; a message is
+// of the one whose certificate comes first, else of the first.
+type signers []*party
+
+func (s signers) of(m *cmp.PKIMessage) *party {
+	for _, p := range s {
+		if len(m.ExtraCerts) > 0 && bytes.Equal(m.ExtraCerts[0], p.holder.cert.Raw) {
+			return p
+		}
+	}
+	return s[0]
+}
+
 // protectAgain gives a message the protection that its header names, by the
-// secret or the key that all parties of the fuzzing have.
-func protectAgain(t testing.TB, der []byte, p *party) []byte {
+// secrets and the keys that the parties of the fuzzing have.
+func protectAgain(t testing.TB, der []byte, parties signers) []byte {
 	m, _ := cmp.Parse(der, cmp.Limits{})
 	if m == nil {
 		return der
 	}
+	p := parties.of(m)
 	var protection []byte
 	var err error
 	switch cmp.ProtectionKind(m.Header.ProtectionAlg) {
@@ -142,7 +158,22 @@ func protectAgain(t testing.TB, der []byte, p *party) []byte {
 		}
 		protection, err = mac.Sum([]byte("secret of "+string(m.Header.SenderKID)), m.ProtectedPart())
 	case cmp.ProtectionSignature:
+		if p.holder.key == nil {
+			return der
+		}
 		protection, err = alg.Sign(nil, p.holder.key, m.Header.ProtectionAlg, m.ProtectedPart())
+	case cmp.ProtectionDHMAC:
+		mac, perr := alg.ParseDHBM(m.Header.ProtectionAlg)
+		if perr != nil || p.shared == nil {
+			return der
+		}
+		protection, err = mac.Sum(p.shared, m.ProtectedPart())
+	case cmp.ProtectionKEMMAC:
+		mac, perr := alg.ParseKEMBM(m.Header.ProtectionAlg)
+		if perr != nil || p.kemSecret == nil {
+			return der
+		}
+		protection, err = mac.Sum(p.kemSecret, m.Header.TransactionID, m.ProtectedPart())
 	default:
 		return der
 	}
@@ -163,14 +194,14 @@ func closedPolicy(p *cmpcore.Policy) {
 }
 
 // fuzzBed has a transaction in every state and messages of every kind.
-func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, *party, [][]byte) {
+func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, signers, [][]byte) {
+	agreement := dhKey(t, "x25519")
 	b := newBed(t, withPolicy(policy), withRule("slow", func(r *cmpcore.Rule) { r.RevokeAny = true }),
-		withRule("devices", func(r *cmpcore.Rule) { r.CentralKeys = []string{"ed25519", "ecdsa-p256"} }), func(b *bed) {
-			withRevealed(b)
+		withArchive, withCross, withRegistrars, withSeed, withPolicy(askKEM), func(b *bed) {
+			b.agreement = certifyPublic(t, b.ca, "CA agreement", agreement.PublicKey(), nil)
+			b.cfg.Authority.Agreement = &cmpcore.StaticKey{Certificate: b.agreement.cert.Raw, Key: parsedKey(t, agreement)}
 			withProofs(macProofs | cmpcore.ProofEncryptedKey)(b)
-			static := parsedKey(b, dhKey(b, "x25519"))
-			b.agreement = certifyPublic(b, b.ca, "CA agreement", static.(*ecdh.PrivateKey).PublicKey(), nil)
-			b.cfg.Authority.Agreement = &cmpcore.StaticKey{Certificate: b.agreement.cert.Raw, Key: static}
+		}, withDecryptionKeys, withRule("devices", func(r *cmpcore.Rule) { r.CentralKeys = []string{"ed25519", "ecdsa-p256"} }), func(b *bed) {
 			b.cfg.Rules = append(b.cfg.Rules, cmpcore.Rule{Name: "relays", RAVerified: true, May: []cmp.BodyType{cmp.TypeNested},
 				Certificate: &cmpcore.CertificateWho{IssuedHere: true}})
 		})
@@ -211,7 +242,7 @@ func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, *party, [][]byte
 	say(k, rr(revocation(holder.holder.cert, 1)))
 	next(k, poll(-1))
 	k = b.talk(holder)
-	next(k, k.request(cmp.TypeKUR, want{key: "p256 e", subject: "CN=device 1,O=Example", controls: oldCert(t, holder.sender, holder.holder.cert.SerialNumber)}))
+	next(k, k.request(cmp.TypeKUR, want{key: "p256 e", subject: "CN=device 1,O=Example", controls: oldCert(t, pkix.Name(b.ca.cert.RawSubject), holder.holder.cert.SerialNumber)}))
 	next(b.talk(holder), k.one(cmp.TypeCR, "CN=device 1,O=Example", "p256 f"))
 	next(b.talk(holder), rr(revocation(holder.holder.cert, 6)))
 	b.makeCRL()
@@ -243,7 +274,7 @@ func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, *party, [][]byte
 	next(b.talk(holder), nest(t, seeds[1], fresh("CN=n2", "p256 n2"), seeds[0], seeds[len(seeds)-5], fresh("CN=n3", "p256 n3")))
 	next(b.talk(holder), nest(t, seeds[len(seeds)-1], fresh("CN=n4", "p256 n4")))
 	own := dhKey(t, "x25519")
-	a := &agreePOP{t, own, shared(t, own, b.cfg.Authority.Agreement.Key.(*ecdh.PrivateKey)), b.agreement.cert}
+	a := &agreePOP{t, own, shared(t, own, agreement), b.agreement.cert}
 	for _, way := range []string{"agreeMAC DHBasedMac", "signature 1.3.6.1.5.5.7.6.26", "dhMAC as DhSigStatic", "agreeMAC by a password's MAC"} {
 		next(b.talk(dev), k.request(cmp.TypeIR, a.want(a.proofs()[way])), version3)
 	}
@@ -251,7 +282,53 @@ func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, *party, [][]byte
 		return a.static("1.3.6.1.5.5.7.6.26", a.ca, info)
 	}))
 	next(b.talk(dev), k.request(cmp.TypeIR, want{subject: "CN=a", key: "rsa2048 a", popo: popo(b.revealed(key(t, "rsa2048 a"), crmf.KeyEncipherment, nil))}), version3)
-	return b, holder, seeds
+
+	// Another CA, whose request waits, was granted, and is to be confirmed.
+	partner := b.signer(b.partner)
+	k = b.talk(partner)
+	next(k, k.request(cmp.TypeCCR, b.crossWant(nil)))
+	for _, d := range []cmpcore.Decision{cmpcore.Undecided, cmpcore.Approved} {
+		k = b.talk(partner)
+		say(k, k.request(cmp.TypeCCR, b.crossWant(nil)))
+		if d != cmpcore.Undecided {
+			b.decide(k, d, "")
+		}
+		next(k, poll(0))
+	}
+	// Keys to archive, and back.
+	k = b.talk(dev)
+	next(k, k.request(cmp.TypeIR, want{subject: "CN=k", key: "p256 k", controls: b.toArchive(key(t, "p256 k"), nil)}), version3)
+	b.archived(dev, "CN=k", "p256 k")
+	toKey := must[crmf.Attribute](t)(crmf.NewProtocolEncrKey(spki(t, key(t, "rsa2048 x"))))
+	next(b.talk(dev), krr(nil), version3)
+	next(b.talk(dev), krr(func(m *crmf.CertReqMsg) {
+		m.CertReq.Controls, m.CertReq.Template.Subject = []crmf.Attribute{toKey}, dn(t, "CN=k")
+	}), version3)
+	// An input that the requested key signs.
+	k = b.talk(dev)
+	next(k, k.request(cmp.TypeIR, want{key: "p256 a", template: withSAN(t, "k.example"), popo: func(r *crmf.CertReqMsg) {
+		in := &crmf.POPOSigningKeyInput{PublicKey: spki(t, key(t, "p256 a"))}
+		in.PublicKeyMAC = must[*crmf.PKMACValue](t)(crmf.SignPublicKeyMAC(pbm(t, 200), in.PublicKey, []byte(dev.secret)))
+		a, _ := alg.SignatureFor(key(t, "p256 a").Public(), "")
+		r.POPO = must[*crmf.POPOSigningKey](t)(crmf.SignPOPInput(rand.Reader, key(t, "p256 a"), a, in))
+	}}, want{id: 1, subject: "CN=l", key: "p256 l"}), version3)
+	// MACs by Diffie-Hellman and by a KEM.
+	agrees := agreeing(t, b.partner, dhKey(t, "x25519"), agreement, nil)
+	k = b.talk(agrees)
+	next(k, k.one(cmp.TypeIR, "CN=d", "p256 d"), version3)
+	next(k, k.request(cmp.TypeIR, challenged(t, private, crmf.KeyAgreement)), version3)
+	has := newKEMRequester(t, b.partner, nil)
+	k = b.talk(has.party)
+	if p := b.cfg.Policies["dir"]; p.SilentToStrangers {
+		next(k, genm(question(cmp.OIDKEMCiphertextInfo)), version3, unprotected)
+	} else {
+		has.kemSecret = has.fetch(k)
+		seeds = append(seeds, k.last)
+		next(k, k.one(cmp.TypeIR, "CN=e", "p256 e"), under(t, has.kemSecret, k.id))
+	}
+	// A batch of the newer ones.
+	next(b.talk(b.registrar()), nest(t, seeds[len(seeds)-1], seeds[len(seeds)-3], fresh("CN=n5", "p256 n5"), seeds[len(seeds)-6]))
+	return b, signers{holder, partner, agrees, has.party}, seeds
 }
 
 // FuzzProcess changes elements of good messages and protects them again, so
@@ -260,7 +337,7 @@ func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, *party, [][]byte
 // the place of what is made from them.
 func FuzzProcess(f *testing.F) {
 	b, holder, seeds := fuzzBed(f, openPolicy)
-	if len(seeds) < 25 {
+	if len(seeds) < 55 {
 		f.Fatalf("only %d seeds", len(seeds))
 	}
 	for i, der := range seeds {
@@ -363,7 +440,12 @@ func checkStranger(t testing.TB, b *bed, out *cmpcore.Outcome) {
 			t.Error(err)
 			continue
 		}
-		if c.IsCA || c.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0 || c.NotAfter.After(b.ca.cert.NotAfter) {
+		if tx := out.Transaction; tx != nil && tx.Body == cmp.TypeCCR {
+			// What only another CA gets, and only after a person's word.
+			if tx.Decision != cmpcore.Approved || c.MaxPathLen > 2 || c.KeyUsage&^(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0 || !c.IsCA {
+				t.Errorf("a certificate for a CA: decision %d, path length %d, usage %b", tx.Decision, c.MaxPathLen, c.KeyUsage)
+			}
+		} else if c.IsCA || c.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0 || c.NotAfter.After(b.ca.cert.NotAfter) {
 			t.Errorf("a certificate that the profile does not have: CA %v, usage %b, until %s", c.IsCA, c.KeyUsage, c.NotAfter)
 		}
 		if strings.EqualFold(c.Subject.String(), b.ca.cert.Subject.String()) {
@@ -372,5 +454,10 @@ func checkStranger(t testing.TB, b *bed, out *cmpcore.Outcome) {
 	}
 	if tx := out.Transaction; tx != nil && tx.Requester == "" {
 		t.Error("a transaction of nobody")
+	}
+	for _, k := range out.Archive {
+		if u, err := cms.UnwrapPrivateKey(rand.Reader, k.Envelope, &cms.Key{Private: b.cfg.Encryption.Key, Certificate: b.cfg.Encryption.Certificate}, nil); err != nil || len(u.Keys) != 1 {
+			t.Errorf("an archived key does not open: %v", err)
+		}
 	}
 }
