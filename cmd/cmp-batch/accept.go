@@ -19,7 +19,7 @@ import (
 func (c *cli) acceptCommand() *cobra.Command {
 	var id identity
 	var session, certOut, chainOut, nextOut, keyOut, key, encrKey, answersOut string
-	var require bool
+	var require, updateAnchors bool
 	cmd := &cobra.Command{
 		Use:   "accept ANSWER.pki --session FILE.session.json",
 		Short: "Check a CA's answer and take the certificate out",
@@ -35,8 +35,10 @@ func (c *cli) acceptCommand() *cobra.Command {
 
 Of the answers to genm, certificates and CRLs become files too:
 NAME.cacerts.pem, NAME.crl, NAME.encryption.crt, and NAME.new-root.pem with
-NAME.new-with-old.pem and NAME.old-with-new.pem. A new root is yours to trust:
-its link NAME.new-with-old.pem verifies under the old one.
+NAME.new-with-old.pem and NAME.old-with-new.pem. A new root is checked with the
+old one of --trust (RFC 9810 section 4.4.2.2), and you are told what came out of
+it. It is yours to trust; --update-anchors puts one that the old root vouches for
+into the file of --trust, beside the old one, and takes no other.
 
 The answer to a batch of request nest is taken apart into the folder
 NAME.answers, each inner answer under the name of the file it is for. They go
@@ -110,7 +112,10 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 			if keyOut == "" {
 				keyOut = base + ".key"
 			}
-			t := &taken{c: c, base: base, session: session, certOut: certOut, chainOut: chainOut, nextOut: nextOut, keyOut: keyOut, answersOut: answersOut}
+			if updateAnchors && len(id.trust) == 0 {
+				return usage("--update-anchors changes the file of --trust, and there is none")
+			}
+			t := &taken{c: c, trust: id.trust, anchors: cred.Trust.Anchors, updateAnchors: updateAnchors, base: base, session: session, certOut: certOut, chainOut: chainOut, nextOut: nextOut, keyOut: keyOut, answersOut: answersOut}
 			if t.passphrase, err = id.passphrase(); err != nil {
 				return usageError{fmt.Errorf("--passphrase-file: %w", err)}
 			}
@@ -132,6 +137,7 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 	f.StringVar(&keyOut, "key-out", "", "`FILE` for a private key that the CA made (default NAME.key)")
 	f.StringVar(&nextOut, "next-out", "", "`FILE` for the next message (default NAME.certConf.pki, NAME.popdecr.pki or NAME.pollReq.pki)")
 	f.StringVar(&answersOut, "answers-out", "", "`FOLDER` for the answers inside that to a batch (default NAME.answers)")
+	f.BoolVar(&updateAnchors, "update-anchors", false, "put a new root that an old one vouches for into the file of --trust")
 	f.BoolVar(&require, "require", false, "exit 1 where the answer brings no certificate")
 	return c.withJSON(cmd)
 }
@@ -148,23 +154,28 @@ type taken struct {
 	certOut, chainOut, nextOut string
 	keyOut, answersOut         string
 	passphrase                 []byte // encrypts keys that the CA made; nil: not
+
+	trust         []string // files
+	anchors       [][]byte // of them
+	updateAnchors bool
 }
 
 // acceptReport is what --json prints.
 type acceptReport struct {
-	Status       string   `json:"status"` // issued, confirmed, refused (by the CA, or here), waiting, challenged, revoked, recovered, informed, nested, error
-	Certificates []string `json:"certificates,omitempty"`
-	Keys         []string `json:"keys,omitempty"` // that the CA made
-	Chain        string   `json:"chain,omitempty"`
-	Serials      []string `json:"serials,omitempty"`
-	FailInfo     string   `json:"fail_info,omitempty"`
-	Text         string   `json:"text,omitempty"`
-	CheckAfter   int64    `json:"check_after,omitempty"` // seconds
-	Next         string   `json:"next,omitempty"`
-	NextKind     string   `json:"next_kind,omitempty"`
-	Changes      []string `json:"changes,omitempty"` // how a certificate differs from what was asked
-	Infos        []string `json:"infos,omitempty"`   // types of a genp
-	Files        []string `json:"files,omitempty"`   // what a genp brought
+	Status       string          `json:"status"` // issued, confirmed, refused (by the CA, or here), waiting, challenged, revoked, recovered, informed, nested, error
+	Certificates []string        `json:"certificates,omitempty"`
+	Keys         []string        `json:"keys,omitempty"` // that the CA made
+	Chain        string          `json:"chain,omitempty"`
+	Serials      []string        `json:"serials,omitempty"`
+	FailInfo     string          `json:"fail_info,omitempty"`
+	Text         string          `json:"text,omitempty"`
+	CheckAfter   int64           `json:"check_after,omitempty"` // seconds
+	Next         string          `json:"next,omitempty"`
+	NextKind     string          `json:"next_kind,omitempty"`
+	Changes      []string        `json:"changes,omitempty"` // how a certificate differs from what was asked
+	Infos        []string        `json:"infos,omitempty"`   // types of a genp
+	Files        []string        `json:"files,omitempty"`   // what a genp brought
+	NewRoots     []newRootReport `json:"new_roots,omitempty"`
 	// Answers are those of a genp that are no files, by type, in words.
 	Answers map[string]string `json:"answers,omitempty"`
 	Done    bool              `json:"done"`
@@ -231,6 +242,16 @@ func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) 
 		}
 		got = got || ok
 	}
+	roots, err := newRoots(r.Infos, t.anchors, cred.Now)
+	if err != nil {
+		return got, err
+	}
+	var told []string
+	for _, root := range roots {
+		if err := t.anchor(root, &rep, func(format string, a ...any) { told = append(told, fmt.Sprintf(format, a...)) }); err != nil {
+			return got, err
+		}
+	}
 	for _, info := range r.Infos {
 		rep.Status = "informed"
 		files, err := t.info(info)
@@ -255,6 +276,7 @@ func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) 
 			rep.Answers[name] = text
 		}
 	}
+	lines = append(lines, told...)
 	if r.Waiting != nil {
 		rep.Status, rep.CheckAfter, rep.Text = "waiting", int64(r.Waiting.CheckAfter/time.Second), strings.Join(r.Waiting.Reason, "; ")
 		say("waiting: ask again in %s %q", r.Waiting.CheckAfter, rep.Text)
