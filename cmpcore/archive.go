@@ -92,7 +92,12 @@ func (x *exchange) openKey(envelope []byte, it *certItem, mine func(*cms.KeyWith
 	if e.ContentType != cms.OIDKeyWithID {
 		return nil, fmt.Errorf("content of type %s, not encKeyWithID", e.ContentType)
 	}
-	content, err := e.Decrypt(x.cfg.Random, x.archiveKey(), nil)
+	var content []byte
+	for _, key := range x.cfg.Encryption.keys() {
+		if content, err = e.Decrypt(x.cfg.Random, &key, nil); !errors.Is(err, cms.ErrNoRecipient) {
+			break
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -117,10 +122,6 @@ func (x *exchange) openKey(envelope []byte, it *certItem, mine func(*cms.KeyWith
 		return nil, errors.New("another key")
 	}
 	return private, nil
-}
-
-func (x *exchange) archiveKey() *cms.Key {
-	return &cms.Key{Private: x.cfg.Encryption.Key, Certificate: x.cfg.Encryption.Certificate}
 }
 
 func publicOf(private crypto.PrivateKey) (pkix.SubjectPublicKeyInfo, error) {

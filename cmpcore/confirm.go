@@ -69,6 +69,9 @@ func (x *exchange) confirmOne(next *Transaction, i int, s *cmp.CertStatus) error
 			return err
 		}
 	}
+	if s != nil {
+		next.Items[i].Unproven = false // who knows the hash has decrypted it
+	}
 	if cert.Status != Unconfirmed {
 		// Revoked by an operator meanwhile: that stands.
 		return nil
@@ -80,7 +83,6 @@ func (x *exchange) confirmOne(next *Transaction, i int, s *cmp.CertStatus) error
 		event = "rejected"
 	}
 	next.Items[i].Confirmed = accepted
-	next.Items[i].Unproven = false
 	x.out.CertChanges = append(x.out.CertChanges, change)
 	x.audit(event, func(a *AuditEntry) {
 		a.Serial = fmt.Sprintf("%x", serial)

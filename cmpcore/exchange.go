@@ -36,6 +36,7 @@ type exchange struct {
 
 	proven    []int64             // certReqIds whose challenges were answered
 	protector *keyRecipient       // who protects the message, as whom to encrypt keys to, once that is known
+	unseen    bool                // there may be archived keys that were not looked at
 	sample    bool                // nothing is issued now, whatever the judgement
 	inter     []*x509.Certificate // see intermediates; empty but not nil: none
 }

@@ -161,13 +161,15 @@ func (v *overlay) ArchivedKeys(ctx context.Context, requester string, limit int)
 	return append(list, old...), err
 }
 
-func (v *overlay) ArchivedKey(ctx context.Context, keyID [20]byte) (*ArchivedKey, error) {
+func (v *overlay) ArchivedKeysOf(ctx context.Context, requester string, keyID [20]byte, limit int) ([]*ArchivedKey, error) {
+	var list []*ArchivedKey
 	for _, k := range slices.Backward(v.archive) {
-		if k.KeyID == keyID {
-			return k, nil
+		if k.Requester == requester && k.KeyID == keyID && len(list) < limit {
+			list = append(list, k)
 		}
 	}
-	return v.View.ArchivedKey(ctx, keyID)
+	old, err := v.View.ArchivedKeysOf(ctx, requester, keyID, limit-len(list))
+	return append(list, old...), err
 }
 
 func (v *overlay) CRL(ctx context.Context) (*CRL, error) {

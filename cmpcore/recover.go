@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"cmp-batch/cmpcore/cmp"
-	"cmp-batch/cmpcore/cms"
 	"cmp-batch/cmpcore/crmf"
 	"cmp-batch/cmpcore/pkix"
 )
@@ -50,7 +49,7 @@ func (x *exchange) recoverUnder(rule *Rule, orig *cmp.PKIMessage, b *cmp.CertReq
 		return err
 	}
 	if !refused && rule.needsApproval(cmp.TypeKRR) && (x.tx == nil || x.tx.Decision == Undecided) {
-		return x.askForRecovery(rule, orig, keys)
+		return x.askForRecovery(rule, orig, keys, to)
 	}
 	body := &cmp.KeyRecRepContent{}
 	if !refused {
@@ -75,14 +74,21 @@ func (x *exchange) recoverUnder(rule *Rule, orig *cmp.PKIMessage, b *cmp.CertReq
 }
 
 // askForRecovery: the answer waits as a whole (RFC 9810 section 5.3.22).
-func (x *exchange) askForRecovery(rule *Rule, orig *cmp.PKIMessage, keys []*ArchivedKey) error {
+func (x *exchange) askForRecovery(rule *Rule, orig *cmp.PKIMessage, keys []*ArchivedKey, to *keyRecipient) error {
+	// All are named, so that nobody approves what cannot be seen.
 	var names []string
 	for _, k := range keys {
-		names = append(names, fmt.Sprintf("%s (%x)", k.Subject, k.Serial))
+		name := fmt.Sprintf("%s (%x)", clip(k.Subject.String()), k.Serial)
+		if x.beforeSecret(k) {
+			name += ", archived under an earlier secret of this reference"
+		}
+		names = append(names, name)
 	}
+	summary := fmt.Sprintf("krr: %d private keys: %s", len(keys), strings.Join(names, "; "))
+	summary += to.note
 	t := x.newTransaction(orig)
 	t.Items = []TransactionItem{{CertReqID: -1}}
-	return x.wait(rule, t, fmt.Sprintf("krr: %d private keys: %s", len(keys), strings.Join(names, "; ")), &cmp.KeyRecRepContent{
+	return x.wait(rule, t, summary, &cmp.KeyRecRepContent{
 		Status: cmp.PKIStatusInfo{Status: cmp.Waiting, StatusString: []string{"waits for a decision of the CA's operator"}},
 	})
 }
@@ -115,12 +121,21 @@ func (x *exchange) judgeRecovery(rule *Rule, orig *cmp.PKIMessage, b *cmp.CertRe
 	if err != nil {
 		return nil, nil, err
 	}
-	keys, err := x.ownedKeys(rule)
+	keys, err := x.ownedKeys(rule, &q.Template)
 	if err != nil {
 		return nil, nil, err
 	}
-	keys = slices.DeleteFunc(keys, func(k *ArchivedKey) bool { return !want(k) })
+	keys = slices.DeleteFunc(keys, func(k *ArchivedKey) bool { return !want(k) || x.tooLate(k) })
+	if keys, err = x.provenKeys(keys); err != nil {
+		return nil, nil, err
+	}
+	if rule.Unattended {
+		keys = slices.DeleteFunc(keys, x.beforeSecret)
+	}
 	switch {
+	case len(keys) == 0 && x.unseen:
+		return nil, nil, refuse(cmp.BadCertID, "too many archived private keys to look through: name a serial number or a public key").
+			because("%d and more", maxOwnedKeys)
 	case len(keys) == 0:
 		return nil, nil, refuse(cmp.BadCertID, "no archived private key of this requester fits the request")
 	case len(keys) > maxRecovered:
@@ -147,39 +162,115 @@ func (x *exchange) wantedKeys(t *crmf.CertTemplate) (func(*ArchivedKey) bool, er
 	}, nil
 }
 
+// tooLate tells whether a key was archived after people were asked: what they
+// have not seen they have not approved.
+func (x *exchange) tooLate(k *ArchivedKey) bool {
+	return x.tx != nil && k.Created.After(x.tx.Created)
+}
+
+// beforeSecret tells whether a key is older than the shared secret that asks for
+// it. The reference may have been somebody else's then, or the same device has
+// a new secret, having lost the old one with its key: a person must know.
+func (x *exchange) beforeSecret(k *ArchivedKey) bool {
+	return x.who.secret != nil && k.Created.Before(x.who.secret.Created)
+}
+
+// provenKeys leaves out those that came with a request whose possession of the
+// key was to be proven by decrypting the certificate, and never was. Whoever
+// sees another's envelope could have it archived as his own.
+func (x *exchange) provenKeys(keys []*ArchivedKey) (proven []*ArchivedKey, err error) {
+	for _, k := range keys {
+		c, err := x.view.Certificate(x.ctx, k.Serial)
+		if err != nil {
+			return nil, err
+		}
+		if c == nil {
+			return nil, fmt.Errorf("certificate %x of an archived key is not in the store", k.Serial)
+		}
+		t, err := x.view.Transaction(x.ctx, c.TransactionKey)
+		if err != nil {
+			return nil, err
+		}
+		if t == nil || slices.ContainsFunc(t.Items, func(i TransactionItem) bool { return i.Unproven && string(i.Serial) == string(k.Serial) }) {
+			continue
+		}
+		proven = append(proven, k)
+	}
+	return proven, nil
+}
+
 // ownedKeys lists the keys that the requester has given to keep. Who signs owns,
 // besides, those of the same subject that came at the request for the
 // certificate that signs, or for those that it updates: not all of that
 // requester, which may be a secret of many devices.
-func (x *exchange) ownedKeys(rule *Rule) ([]*ArchivedKey, error) {
-	keys, err := x.view.ArchivedKeys(x.ctx, x.who.identity, maxOwnedKeys)
+func (x *exchange) ownedKeys(rule *Rule, t *crmf.CertTemplate) ([]*ArchivedKey, error) {
+	keys, err := x.keysOf(x.who.identity, t)
 	if err != nil {
 		return nil, err
 	}
-	keys = slices.Clone(keys)
 	own := func(k *ArchivedKey) bool { return true }
 	if cert := x.who.cert; cert != nil {
 		subject := pkix.Name(cert.RawSubject)
 		own = func(k *ArchivedKey) bool { return !subject.IsEmpty() && subject.Matches(k.Subject) }
 		at := x.who.issued
 		for n := 0; at != nil && n < maxForebears; n++ {
-			more, err := x.view.ArchivedKeys(x.ctx, at.Requester, maxOwnedKeys)
+			more, err := x.keysOf(at.Requester, t)
 			if err != nil {
 				return nil, err
 			}
+			by, err := x.requestedBy(at)
+			if err != nil {
+				return nil, err
+			}
+			itself := by != nil && subject.Matches(by.Subject)
 			for _, k := range more {
-				if own(k) && !slices.ContainsFunc(keys, func(h *ArchivedKey) bool { return string(h.Serial) == string(k.Serial) }) {
+				if !own(k) || slices.ContainsFunc(keys, func(h *ArchivedKey) bool { return string(h.Serial) == string(k.Serial) }) {
+					continue
+				}
+				mine := itself
+				if !mine {
+					if mine, err = x.cameTogether(k, at); err != nil {
+						return nil, err
+					}
+				}
+				if mine {
 					keys = append(keys, k)
 				}
 			}
-			if at, err = x.requestedBy(at); err != nil {
-				return nil, err
-			}
+			at = by
 		}
 	}
 	return slices.DeleteFunc(keys, func(k *ArchivedKey) bool {
 		return rule.Names != nil && !rule.Names(k.Subject) || rule.Own && !own(k)
 	}), nil
+}
+
+// cameTogether tells whether a key was given with the request for c.
+func (x *exchange) cameTogether(k *ArchivedKey, c *Certificate) (bool, error) {
+	kept, err := x.view.Certificate(x.ctx, k.Serial)
+	return kept != nil && kept.TransactionKey == c.TransactionKey, err
+}
+
+// keysOf lists the keys that a requester has given, at most maxOwnedKeys and
+// with x.unseen where there may be more. Those that a template names by serial
+// number or public key are found among any number.
+func (x *exchange) keysOf(requester string, t *crmf.CertTemplate) ([]*ArchivedKey, error) {
+	var keys []*ArchivedKey
+	var err error
+	switch {
+	case len(t.PublicKey) > 0:
+		keys, err = x.view.ArchivedKeysOf(x.ctx, requester, [20]byte(t.PublicKey.KeyID()), maxOwnedKeys)
+	case t.SerialNumber != nil:
+		var c *Certificate
+		if c, err = x.view.Certificate(x.ctx, t.SerialNumber.Bytes()); err != nil || c == nil {
+			return nil, err
+		}
+		keys, err = x.view.ArchivedKeysOf(x.ctx, requester, c.KeyID, maxOwnedKeys)
+	default:
+		keys, err = x.view.ArchivedKeys(x.ctx, requester, maxOwnedKeys)
+	}
+	x.unseen = x.unseen || len(keys) == maxOwnedKeys
+	return slices.Clone(keys), err
 }
 
 // requestedBy gives the certificate that signed the request for c; nil where
@@ -230,15 +321,11 @@ func (x *exchange) openKept(k *ArchivedKey, c *Certificate) (crypto.PrivateKey, 
 	if err != nil {
 		return nil, err
 	}
-	u, err := cms.UnwrapPrivateKey(x.cfg.Random, k.Envelope, x.archiveKey(), nil)
+	u, err := x.cfg.Encryption.unwrap(x.cfg.Random, k.Envelope)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		for _, o := range u.Keys {
-			o.Clear()
-		}
-	}()
+	defer u.clear()
 	if len(u.Keys) != 1 {
 		return nil, fmt.Errorf("%d keys, not one", len(u.Keys))
 	}

@@ -70,13 +70,13 @@ func (s *store) ArchivedKeys(_ context.Context, requester string, limit int) (li
 	return list, s.fail
 }
 
-func (s *store) ArchivedKey(_ context.Context, keyID [20]byte) (*cmpcore.ArchivedKey, error) {
+func (s *store) ArchivedKeysOf(_ context.Context, requester string, keyID [20]byte, limit int) (list []*cmpcore.ArchivedKey, err error) {
 	for _, k := range slices.Backward(s.archive) {
-		if k.KeyID == keyID {
-			return copyOf(k), s.fail
+		if k.Requester == requester && k.KeyID == keyID && len(list) < limit {
+			list = append(list, copyOf(k))
 		}
 	}
-	return nil, s.fail
+	return list, s.fail
 }
 
 func (s *store) Certificate(_ context.Context, serial []byte) (*cmpcore.Certificate, error) {

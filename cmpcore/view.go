@@ -27,8 +27,8 @@ type View interface {
 	// ArchivedKeys lists, newest first, at most limit keys that a requester gave
 	// to keep.
 	ArchivedKeys(ctx context.Context, requester string, limit int) ([]*ArchivedKey, error)
-	// ArchivedKey gives the newest with this key identifier.
-	ArchivedKey(ctx context.Context, keyID [20]byte) (*ArchivedKey, error)
+	// ArchivedKeysOf lists those of them with this key identifier.
+	ArchivedKeysOf(ctx context.Context, requester string, keyID [20]byte, limit int) ([]*ArchivedKey, error)
 	// CRL gives the newest CRL, nil where none was made yet.
 	CRL(ctx context.Context) (*CRL, error)
 	// Revoked yields the certificates with status Revoked or RejectedByHolder

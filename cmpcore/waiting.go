@@ -31,7 +31,7 @@ func (x *exchange) waitForPerson(rule *Rule, orig *cmp.PKIMessage, items []certI
 		}
 		names = append(names, name)
 	}
-	return x.wait(rule, t, orig.Body.Type().String()+": "+strings.Join(names, "; "), body)
+	return x.wait(rule, t, clip(orig.Body.Type().String()+": "+strings.Join(names, "; ")), body)
 }
 
 // waitWhole is waitForPerson for bodies without items: rr and genm wait as a
@@ -40,14 +40,14 @@ func (x *exchange) waitForPerson(rule *Rule, orig *cmp.PKIMessage, items []certI
 func (x *exchange) waitWhole(rule *Rule, orig *cmp.PKIMessage, summary string) error {
 	t := x.newTransaction(orig)
 	t.Items = []TransactionItem{{CertReqID: -1}}
-	return x.wait(rule, t, summary, &cmp.ErrorMsg{Status: cmp.PKIStatusInfo{
+	return x.wait(rule, t, clip(summary), &cmp.ErrorMsg{Status: cmp.PKIStatusInfo{
 		Status: cmp.Waiting, StatusString: []string{"waits for a decision of the CA's operator"},
 	}})
 }
 
 func (x *exchange) wait(rule *Rule, t *Transaction, summary string, body cmp.Body) error {
 	t.State = AwaitingDecision
-	t.Summary = clip(summary)
+	t.Summary = summary
 	t.Expires = x.now.Add(x.policy.TransactionLife)
 	t.Held = x.policy.Hold
 	t.Approvals = rule.Approvals
@@ -58,7 +58,7 @@ func (x *exchange) wait(rule *Rule, t *Transaction, summary string, body cmp.Bod
 	x.out.KeepRequest = x.tx == nil // it is kept already where a challenge came before
 	// Nothing is granted yet, so nothing must still hold at this commit.
 	x.out.Relied = nil
-	x.audit("waiting", func(a *AuditEntry) { a.Detail = t.Summary })
+	x.audit("waiting", func(a *AuditEntry) { a.Detail = clip(t.Summary) })
 	if t.Held {
 		x.out.Disposition = Held
 		return nil

@@ -89,6 +89,12 @@ func (r *reader) ca(w writtenCA, dir string) CA {
 			PassphraseFile: e.PassphraseFile, PassphraseEnv: e.PassphraseEnv, PassphrasePrompt: e.PassphrasePrompt,
 		}, dir)}
 		r.word("ca.encryption.cipher", e.Cipher, cms.CipherNames()...)
+		for i, f := range e.Former {
+			ca.Encryption.Former = append(ca.Encryption.Former, r.keyPair(index("ca.encryption.former", i), "ca/encryption-1", writtenProtection{
+				Certificate: f.Certificate, Key: f.Key, PassphraseFile: f.PassphraseFile, PassphraseEnv: f.PassphraseEnv, PassphrasePrompt: f.PassphrasePrompt,
+			}, dir))
+		}
+		ca.Encryption.Lost = e.Lost
 	}
 	for i, u := range w.RootUpdates {
 		at := index("ca.root_updates", i)

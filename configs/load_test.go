@@ -194,6 +194,7 @@ func TestFaults(t *testing.T) {
 		{"a key to encrypt how", edit(proLine, proLine+"\n    central_keys: [ecdsa-p256]\n    protocol_encr_key: yes"), `cmp-batch.yaml:15:24: rules[0].protocol_encr_key: "yes" means nothing here; one of none, recovery, allowed, required`},
 		{"key generation without a key", edit(caLine, caLine[:len(caLine)-1]+", key_generation: {certificate: c}}"), `cmp-batch.yaml:2:66: ca.key_generation.key: it is missing; write key: ca/kga.key`},
 		{"key range", edit(proLine, proLine+"\n    key_types: [rsa-2048+]"), `cmp-batch.yaml:14:17: rules[0].key_types[0]: "rsa-2048+" is a range, which is for profiles; list the sizes here, such as rsa-2048, rsa-3072`},
+		{"a former key alone", edit(caLine, caLine[:len(caLine)-1]+", encryption: {certificate: e, key: f, former: [{certificate: g}]}}"), `cmp-batch.yaml:2:112: ca.encryption.former[0].key: it is missing; write key: ca/encryption-1.key`},
 		{"approvals of nothing", edit(proLine, proLine+"\n    approvals: 2"), `cmp-batch.yaml:14:16: rules[0].approvals: nothing under this rule waits for a person; write approval: required, or remove the key`},
 		{"approvals without approval", edit(proLine, proLine+"\n    approval: none\n    approvals: 2"), `cmp-batch.yaml:15:16: rules[0].approvals: nothing under this rule waits for a person; write approval: required, or remove the key`},
 		{"no approvals", edit(proLine, proLine+"\n    approval: required\n    approvals: 0"), `cmp-batch.yaml:15:16: rules[0].approvals: 0 is not between 1 and 8`},

@@ -72,8 +72,10 @@ type CA struct {
 
 // Encryption is what requesters encrypt to and with.
 type Encryption struct {
-	KeyPair        // without Signature
-	Cipher  string // as cms.CipherNames has it
+	KeyPair           // without Signature
+	Cipher  string    // as cms.CipherNames has it
+	Former  []KeyPair // that this one has replaced, newest or oldest first; without Chain and Signature
+	Lost    []string  // recipients of archived keys that are given up
 }
 
 // RootUpdate is one change of a root's key, as files; NewWithOld and OldWithNew

@@ -123,6 +123,27 @@ type writtenEncryption struct {
 	// What requesters are told to encrypt with (preferredSymmAlg): aes256-cbc,
 	// aes192-cbc, aes128-cbc, aes256-gcm, aes192-gcm or aes128-gcm.
 	Cipher string `yaml:"cipher"`
+	// Certificates and keys that this one has replaced. They open the keys that
+	// were archived under them, and requests that were on their way. The program
+	// does not start while the archive has keys that none of them opens.
+	Former []writtenFormerKey `yaml:"former"`
+	// Recipients, as check names them, whose keys are lost for good: what was
+	// archived for them is given up.
+	Lost []string `yaml:"lost"`
+}
+
+// writtenFormerKey is a certificate and key that another has replaced.
+type writtenFormerKey struct {
+	// The certificate, PEM or DER. Required.
+	Certificate string `yaml:"certificate"`
+	// The private key: PKCS#8, encrypted or not. Required.
+	Key string `yaml:"key"`
+	// File whose first line is the passphrase of the key.
+	PassphraseFile string `yaml:"passphrase_file"`
+	// Environment variable that holds the passphrase of the key.
+	PassphraseEnv string `yaml:"passphrase_env"`
+	// Ask for the passphrase of the key on the terminal at each start.
+	PassphrasePrompt bool `yaml:"passphrase_prompt"`
 }
 
 func (e *writtenEncryption) defaults() { e.Cipher = "aes256-cbc" }

@@ -142,6 +142,9 @@ type Ledger interface {
 	// Certificates yields the certificates that match, in order of issue.
 	Certificates(ctx context.Context, f CertFilter) iter.Seq2[*cmpcore.Certificate, error]
 
+	// Archive yields all archived keys, in the order they came.
+	Archive(ctx context.Context) iter.Seq2[*cmpcore.ArchivedKey, error]
+
 	// Waiting yields the transactions that wait for a person, oldest first.
 	Waiting(ctx context.Context) iter.Seq2[*cmpcore.Transaction, error]
 	// Decide records what a person said of a transaction that waits

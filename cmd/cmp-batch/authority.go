@@ -39,9 +39,9 @@ type authority struct {
 	vault  *keyfile.Vault
 	engine *cmpcore.Engine
 
-	shelves []*shelf // of the elements of trust
-
-	caKeyID []byte // of the key that signs certificates and CRLs
+	shelves []*shelf            // of the elements of trust
+	opener  *cmpcore.Encryption // opens the archive of private keys; nil: nothing does
+	caKeyID []byte              // of the key that signs certificates and CRLs
 
 	// passphrases are asked for once, however many things they open.
 	passphrases map[configs.Passphrase][]byte
@@ -208,20 +208,8 @@ func (a *authority) anyKeyPair(k configs.KeyPair, what string) (cert []byte, cha
 	if chain, err = orderChain(cert, chain); err != nil {
 		return nil, nil, nil, fmt.Errorf("chain of %s: %w", what, err)
 	}
-	pemKey, err := os.ReadFile(k.Key)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("key of %s: %w", what, err)
-	}
-	pass, err := a.passphrase(k.Passphrase, "the key of "+what)
-	if err != nil {
+	if key, err = a.privateKey(k, what); err != nil {
 		return nil, nil, nil, err
-	}
-	decrypt := a.early[k.Key]
-	if decrypt == nil {
-		decrypt = func() (crypto.PrivateKey, error) { return keyfile.ParsePrivateKey(pemKey, pass) }
-	}
-	if key, err = decrypt(); err != nil {
-		return nil, nil, nil, fmt.Errorf("key of %s, %s: %w", what, k.Key, err)
 	}
 	return cert, chain, key, nil
 }
@@ -362,6 +350,7 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 	if ec.Encryption, err = a.encryption(); err != nil {
 		return nil, err
 	}
+	a.opener = ec.Encryption
 	if ec.Authority.RootUpdates, err = rootUpdates(cfg); err != nil {
 		return nil, err
 	}

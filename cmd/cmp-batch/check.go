@@ -146,6 +146,9 @@ func (k *checker) all(ctx context.Context) {
 			k.engine()
 		}
 	}
+	if stored && caGood {
+		k.archive(ctx)
+	}
 	k.folders()
 	if stored {
 		k.crl(ctx)
@@ -203,7 +206,7 @@ func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	if strings.HasSuffix(noun, "y") {
+	if strings.HasSuffix(noun, "y") && !strings.HasSuffix(noun, "ey") {
 		noun = strings.TrimSuffix(noun, "y") + "ie"
 	}
 	return fmt.Sprintf("%d %ss", n, noun)

@@ -67,6 +67,7 @@ func (k *checker) encryption(path string) bool {
 		k.misconfigured("ca.encryption", "", "%v", err)
 		return false
 	}
+	k.a.opener = e
 	cert, err := x509.ParseCertificate(e.Certificate)
 	if err != nil {
 		k.misconfigured("ca.encryption.certificate", "", "%s: %v", path, err)

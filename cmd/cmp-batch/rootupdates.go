@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto"
 	"fmt"
 	"os"
 
@@ -55,19 +56,43 @@ func (a *authority) encryption() (*cmpcore.Encryption, error) {
 	if out.Chain, err = orderChain(out.Certificate, out.Chain); err != nil {
 		return nil, fmt.Errorf("chain of CA encryption: %w", err)
 	}
-	data, err := os.ReadFile(e.Key)
-	if err != nil {
-		return nil, fmt.Errorf("key of CA encryption: %w", err)
-	}
-	pass, err := a.passphrase(e.Passphrase, "the key of CA encryption")
-	if err != nil {
+	if out.Key, err = a.privateKey(e.KeyPair, "CA encryption"); err != nil {
 		return nil, err
 	}
-	if out.Key, err = keyfile.ParsePrivateKey(data, pass); err != nil {
-		return nil, fmt.Errorf("key of CA encryption, %s: %w", e.Key, err)
+	for _, f := range e.Former {
+		certs, err := readCertificates(f.Certificate)
+		if err != nil {
+			return nil, fmt.Errorf("former CA encryption: %w", err)
+		}
+		key, err := a.privateKey(f, "former CA encryption")
+		if err != nil {
+			return nil, err
+		}
+		out.Former = append(out.Former, cmpcore.FormerEncryption{Certificate: certs[0], Key: key})
 	}
 	if out.Algorithm, err = cms.CipherAlgorithm(e.Cipher); err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// privateKey reads the key of a pair.
+func (a *authority) privateKey(k configs.KeyPair, what string) (crypto.PrivateKey, error) {
+	data, err := os.ReadFile(k.Key)
+	if err != nil {
+		return nil, fmt.Errorf("key of %s: %w", what, err)
+	}
+	pass, err := a.passphrase(k.Passphrase, "the key of "+what)
+	if err != nil {
+		return nil, err
+	}
+	decrypt := a.early[k.Key]
+	if decrypt == nil {
+		decrypt = func() (crypto.PrivateKey, error) { return keyfile.ParsePrivateKey(data, pass) }
+	}
+	key, err := decrypt()
+	if err != nil {
+		return nil, fmt.Errorf("key of %s, %s: %w", what, k.Key, err)
+	}
+	return key, nil
 }

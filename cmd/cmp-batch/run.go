@@ -102,8 +102,13 @@ func (c *cli) openToProcess(ctx context.Context) (*authority, func(), error) {
 		a.close()
 		return nil, nil, err
 	}
+	release := func() { a.close(); unlock() }
+	if err := a.archiveOpens(ctx); err != nil {
+		release()
+		return nil, nil, err
+	}
 	a.readTrust()
-	return a, func() { a.close(); unlock() }, nil
+	return a, release, nil
 }
 
 // channel is one pair of folders to work on.

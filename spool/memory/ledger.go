@@ -78,6 +78,16 @@ func (s *Store) Certificates(ctx context.Context, f spool.CertFilter) iter.Seq2[
 	})
 }
 
+// Archive yields all archived keys.
+func (s *Store) Archive(ctx context.Context) iter.Seq2[*cmpcore.ArchivedKey, error] {
+	return each(ctx, s.d, func() (list []*cmpcore.ArchivedKey) {
+		for _, k := range s.d.archive {
+			list = append(list, copyArchivedKey(k))
+		}
+		return list
+	})
+}
+
 // Waiting yields the transactions that are AwaitingDecision.
 func (s *Store) Waiting(ctx context.Context) iter.Seq2[*cmpcore.Transaction, error] {
 	return each(ctx, s.d, func() (list []*cmpcore.Transaction) {

@@ -84,14 +84,15 @@ func (v view) ArchivedKeys(ctx context.Context, requester string, limit int) ([]
 	})
 }
 
-func (v view) ArchivedKey(ctx context.Context, keyID [20]byte) (*cmpcore.ArchivedKey, error) {
-	return read(ctx, v.d, func() *cmpcore.ArchivedKey {
+// ArchivedKeysOf lists those with one key identifier.
+func (v view) ArchivedKeysOf(ctx context.Context, requester string, keyID [20]byte, limit int) ([]*cmpcore.ArchivedKey, error) {
+	return read(ctx, v.d, func() (list []*cmpcore.ArchivedKey) {
 		for _, k := range slices.Backward(v.d.archive) {
-			if k.KeyID == keyID {
-				return copyArchivedKey(k)
+			if k.Requester == requester && k.KeyID == keyID && len(list) < limit {
+				list = append(list, copyArchivedKey(k))
 			}
 		}
-		return nil
+		return list
 	})
 }
 

@@ -183,6 +183,18 @@ func (s *Store) certificates(ctx context.Context, f *spool.CertFilter) iter.Seq2
 	})
 }
 
+// Archive yields all archived keys.
+func (s *Store) Archive(ctx context.Context) iter.Seq2[*cmpcore.ArchivedKey, error] {
+	return pages(ctx, s, "list archived keys", int64(0), func(c *conn, last *int64, n int) (list []*cmpcore.ArchivedKey, err error) {
+		q := c.q(qArchive).int(*last).int(int64(n))
+		for q.next() {
+			*last = q.ColumnInt64(0)
+			list = append(list, scanArchived(q, 1))
+		}
+		return list, q.done()
+	})
+}
+
 // Failures yields the messages that failed, newest first.
 func (s *Store) Failures(ctx context.Context) iter.Seq2[spool.Failure, error] {
 	return pages(ctx, s, "list failures", int64(math.MaxInt64), func(c *conn, before *int64, n int) (list []spool.Failure, err error) {

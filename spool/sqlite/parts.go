@@ -87,15 +87,15 @@ func (b *commit) archive(k *cmpcore.ArchivedKey) error {
 		int(micros(k.Created)).blob(k.Envelope).exec()
 }
 
-// scanArchived reads a row of archivedColumns.
-func scanArchived(q *stmt) *cmpcore.ArchivedKey {
+// scanArchived reads a row of archivedColumns, from the column first on.
+func scanArchived(q *stmt, first int) *cmpcore.ArchivedKey {
 	k := &cmpcore.ArchivedKey{
-		Requester: string(q.ColumnRawBlob(1)),
-		Serial:    q.copyBlob(2),
-		Subject:   q.copyBlob(3),
-		Created:   fromMicros(q.ColumnInt64(4)),
-		Envelope:  q.copyBlob(5),
+		Requester: string(q.ColumnRawBlob(first + 1)),
+		Serial:    q.copyBlob(first + 2),
+		Subject:   q.copyBlob(first + 3),
+		Created:   fromMicros(q.ColumnInt64(first + 4)),
+		Envelope:  q.copyBlob(first + 5),
 	}
-	copy(k.KeyID[:], q.ColumnRawBlob(0))
+	copy(k.KeyID[:], q.ColumnRawBlob(first))
 	return k
 }

@@ -24,6 +24,7 @@ const (
 	qCRL
 	qArchivedOfRequester
 	qArchivedOfKey
+	qArchive
 	qRevokedSameLength
 	qRevokedLonger
 
@@ -121,7 +122,8 @@ var queries = [queryCount]string{
 	qSecret:              `SELECT ` + secretColumns + `WHERE ref=?1`,
 	qCRL:                 `SELECT number, this_update, next_update, der FROM crl ORDER BY number DESC LIMIT 1`,
 	qArchivedOfRequester: `SELECT ` + archivedColumns + `WHERE requester=?1 ORDER BY id DESC LIMIT ?2`,
-	qArchivedOfKey:       `SELECT ` + archivedColumns + `WHERE kid=?1 ORDER BY id DESC LIMIT ?2`,
+	qArchivedOfKey:       `SELECT ` + archivedColumns + `INDEXED BY archived_key_kid WHERE requester=?1 AND kid=?2 ORDER BY id DESC LIMIT ?3`,
+	qArchive:             `SELECT id, ` + archivedColumns + `WHERE id>?1 ORDER BY id LIMIT ?2`,
 	qRevokedSameLength:   revoked + `AND length(serial)=?1 AND serial>?2 AND not_after>=?3 ORDER BY serial LIMIT ?4`,
 	qRevokedLonger:       revoked + `AND length(serial)>?1 AND not_after>=?2 ORDER BY length(serial), serial LIMIT ?3`,
 

@@ -116,25 +116,21 @@ func (v view) Answer(ctx context.Context, h cmpcore.Hash) (a *cmpcore.Answer, er
 }
 
 func (v view) ArchivedKeys(ctx context.Context, requester string, limit int) ([]*cmpcore.ArchivedKey, error) {
-	return v.archived(ctx, qArchivedOfRequester, []byte(requester), limit)
+	return v.archived(ctx, limit, func(c *conn) *stmt { return c.q(qArchivedOfRequester).blob([]byte(requester)) })
 }
 
-func (v view) ArchivedKey(ctx context.Context, keyID [20]byte) (*cmpcore.ArchivedKey, error) {
-	list, err := v.archived(ctx, qArchivedOfKey, keyID[:], 1)
-	if len(list) == 0 {
-		return nil, err
-	}
-	return list[0], err
+func (v view) ArchivedKeysOf(ctx context.Context, requester string, keyID [20]byte, limit int) ([]*cmpcore.ArchivedKey, error) {
+	return v.archived(ctx, limit, func(c *conn) *stmt { return c.q(qArchivedOfKey).blob([]byte(requester)).blob(keyID[:]) })
 }
 
-func (v view) archived(ctx context.Context, which query, of []byte, limit int) (list []*cmpcore.ArchivedKey, err error) {
+func (v view) archived(ctx context.Context, limit int, which func(*conn) *stmt) (list []*cmpcore.ArchivedKey, err error) {
 	if limit <= 0 {
 		return nil, nil
 	}
 	err = v.read(ctx, "archived keys", func(c *conn, _ *era) error {
-		q := c.q(which).blob(of).int(int64(limit))
+		q := which(c).int(int64(limit))
 		for q.next() {
-			list = append(list, scanArchived(q))
+			list = append(list, scanArchived(q, 0))
 		}
 		return q.done()
 	})

@@ -218,10 +218,10 @@ func testArchive(b *bench) {
 	keys := func(requester string, limit int) []*cmpcore.ArchivedKey {
 		return get[[]*cmpcore.ArchivedKey](b)(b.s.View().ArchivedKeys(ctx, requester, limit))
 	}
-	one := func(name string) *cmpcore.ArchivedKey {
-		return get[*cmpcore.ArchivedKey](b)(b.s.View().ArchivedKey(ctx, keyID(name)))
+	of := func(requester, name string, limit int) []*cmpcore.ArchivedKey {
+		return get[[]*cmpcore.ArchivedKey](b)(b.s.View().ArchivedKeysOf(ctx, requester, keyID(name), limit))
 	}
-	if len(keys("r", 9)) != 0 || one("a") != nil {
+	if len(keys("r", 9)) != 0 || len(of("r", "a", 9)) != 0 || len(collect(b, b.s.Archive(ctx))) != 0 {
 		b.Error("an empty Store has archived keys")
 	}
 	a, again, other, bare := archived("a", "r"), archived("a", "r"), archived("b", "s"), archived("c", "r\xff\x00")
@@ -234,16 +234,27 @@ func testArchive(b *bench) {
 	b.equal("of s", keys("s", 9), []*cmpcore.ArchivedKey{other})
 	b.equal("of octets", keys("r\xff\x00", 9), []*cmpcore.ArchivedKey{bare})
 	b.equal("none", keys("r", 0), []*cmpcore.ArchivedKey(nil))
-	b.equal("by key", one("a"), again)
-	if n := b.counts().ArchivedKeys; n != 4 {
-		b.Errorf("%d archived keys, want 4", n)
+	b.equal("by key", of("r", "a", 9), []*cmpcore.ArchivedKey{again, a})
+	b.equal("the newest by key", of("r", "a", 1), []*cmpcore.ArchivedKey{again})
+	b.equal("none by key", of("r", "a", 0), []*cmpcore.ArchivedKey(nil))
+	// The same key in another's name.
+	alien := archived("a", "s")
+	b.commit(silent(cmpcore.Outcome{Archive: []*cmpcore.ArchivedKey{alien}}))
+	b.equal("by key, in spite of another", of("r", "a", 9), []*cmpcore.ArchivedKey{again, a})
+	b.equal("all", collect(b, b.s.Archive(ctx)), []*cmpcore.ArchivedKey{a, other, bare, again, alien})
+	for k := range b.s.Archive(ctx) {
+		b.equal("the first", k, a)
+		break
+	}
+	if n := b.counts().ArchivedKeys; n != 5 {
+		b.Errorf("%d archived keys, want 5", n)
 	}
 	again.Envelope[0]++
 	keys("r", 1)[0].Serial[0]++
 	b.s.Close()
 	b.s = b.reopen()
-	b.equal("after reopening", string(one("a").Envelope), "newer")
-	b.equal("after reopening", one("a").Serial, serial("a"))
+	b.equal("after reopening", string(of("r", "a", 1)[0].Envelope), "newer")
+	b.equal("after reopening", of("r", "a", 1)[0].Serial, serial("a"))
 }
 
 func testOutgoing(b *bench) {
