@@ -218,6 +218,19 @@ func TestAcceptSigned(t *testing.T) {
 		{name: "a signer whose key may not sign, tolerated", change: func(r *reply) { r.signer = noKU }, trust: func(c *client.Trust) { c.IgnoreKeyUsage = true }},
 		{name: "a signer without keyUsage", change: func(r *reply) { r.signer = anyKU }},
 		{name: "another device signs", change: func(r *reply) { r.signer = device }, want: client.ErrSigner},
+		{name: "another device says of itself that it is the CA", change: func(r *reply) {
+			r.signer = issue(t, nil, "device 2", device.key, asCA)
+			r.extra = [][]byte{r.signer.der(), device.der(), p.sub.der()}
+		}, want: client.ErrSigner},
+		{name: "another device says of itself that it is a CMP server", change: func(r *reply) {
+			r.signer = issue(t, nil, "device 2", device.key, asCMPServer)
+			r.extra = [][]byte{r.signer.der(), device.der(), p.sub.der()}
+		}, want: client.ErrSigner},
+		{name: "a CA through a link that its anchor signed", change: func(r *reply) {
+			link := issue(t, p.root, "New Root", p.server.key, asCA)
+			r.signer = issue(t, nil, "New Root", p.server.key, asCA)
+			r.extra = [][]byte{r.signer.der(), link.der()}
+		}},
 		{name: "another device signs, tolerated", change: func(r *reply) { r.signer = device }, trust: func(c *client.Trust) { c.AnySigner = true }},
 		{name: "the expected sender signs", change: func(r *reply) { r.signer = device }, opts: func(o *client.Options) { o.ExpectSender = dn(t, "CN=device 2") }},
 		{name: "the recipient signs", change: func(r *reply) { r.signer = device }, opts: func(o *client.Options) { o.Recipient = dn(t, "CN=device 2") }},

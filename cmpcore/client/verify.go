@@ -113,10 +113,15 @@ func (s *Session) checkSigner(m *cmp.PKIMessage, c *Credentials, cert *x509.Cert
 		return nil
 	}
 	others := slices.Concat(m.ExtraCerts, c.Trust.Untrusted)
-	if err := verifyChain(cert, c.Trust.Anchors, others, c); err != nil && !verifyLink(cert, others, c) {
-		return fmt.Errorf("%w: %w", ErrSigner, err)
+	// What the key may do is said by the certificate that is trusted: of one that
+	// is so through a link alone, anything could be written in it by its holder.
+	trusted := cert
+	if err := verifyChain(cert, c.Trust.Anchors, others, c); err != nil {
+		if trusted = verifyLink(cert, others, c); trusted == nil {
+			return fmt.Errorf("%w: %w", ErrSigner, err)
+		}
 	}
-	if !c.Trust.AnySigner && !s.mayAnswer(cert, c) {
+	if !c.Trust.AnySigner && !s.mayAnswer(trusted, c) {
 		return fmt.Errorf("%w: %.200q is neither a CA nor a CMP CA or RA by its extended key usage, nor the expected sender or the recipient of the request",
 			ErrSigner, pkix.Name(cert.RawSubject).String())
 	}
@@ -150,22 +155,23 @@ const maxLinks = 4
 
 // verifyLink looks for a path from another certificate of the same name and
 // key: a root with a new key signs as itself, but is trusted through the link
-// that its old key signed (RFC 9810 section 4.4.2.2).
-func verifyLink(cert *x509.Certificate, others [][]byte, c *Credentials) bool {
+// that its old key signed (RFC 9810 section 4.4.2.2). It gives that link, which
+// is of a CA; nil: there is none.
+func verifyLink(cert *x509.Certificate, others [][]byte, c *Credentials) *x509.Certificate {
 	tried := 0
 	for i, der := range others {
 		if i == maxPool || tried == maxLinks {
 			break
 		}
 		l, err := x509.ParseCertificate(der)
-		if err != nil || l.Equal(cert) || !bytes.Equal(l.RawSubject, cert.RawSubject) || !bytes.Equal(l.RawSubjectPublicKeyInfo, cert.RawSubjectPublicKeyInfo) {
+		if err != nil || !l.BasicConstraintsValid || !l.IsCA || l.Equal(cert) || !bytes.Equal(l.RawSubject, cert.RawSubject) || !bytes.Equal(l.RawSubjectPublicKeyInfo, cert.RawSubjectPublicKeyInfo) {
 			continue
 		}
 		if tried++; verifyChain(l, c.Trust.Anchors, others, c) == nil {
-			return true
+			return l
 		}
 	}
-	return false
+	return nil
 }
 
 // verifyChain looks for a path to an anchor at the given time.
