@@ -1,8 +1,10 @@
 package configs
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -20,10 +22,16 @@ func Load(path string) (*Config, error) {
 		return nil, fmt.Errorf("configuration %s: %w", path, err)
 	}
 	f, err := os.Open(path)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("configuration: %w; cmp-batch init DIR makes one, -c says where it is", err)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("configuration: %s is a folder; the file in it may be %s", path, filepath.Join(path, FileName))
+	}
 	// One octet more than allowed shows that there are too many.
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {

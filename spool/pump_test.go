@@ -452,7 +452,7 @@ func TestSummaryJSON(t *testing.T) {
 	if err := json.Unmarshal(b, &m); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range strings.Fields("received answered issued revoked waiting refused duplicates failed seconds held silent undelivered expired incomplete conflicts rate") {
+	for _, name := range strings.Fields("received answered issued revoked waiting refused duplicates failed seconds held silent undelivered expired incomplete unready conflicts rate") {
 		if _, ok := m[name]; !ok {
 			t.Errorf("%s is missing in %s", name, b)
 		}

@@ -33,6 +33,7 @@ type Summary struct {
 	Undelivered int64 `json:"undelivered"` // answers that are durable and did not arrive yet
 	Expired     int64 `json:"expired"`     // transactions whose time ran out
 	Incomplete  int64 `json:"incomplete"`  // messages without an outcome, or not settled: still there
+	Unready     int64 `json:"unready"`     // files that are not whole, or cannot be read: still there, and not received
 	Conflicts   int64 `json:"conflicts"`   // outcomes computed again because another came first
 
 	Seconds float64 `json:"seconds"`
@@ -47,7 +48,7 @@ func (s Summary) Reconciles() bool {
 }
 
 // Complete tells whether nothing is left that has to be tried again.
-func (s Summary) Complete() bool { return s.Incomplete == 0 && s.Undelivered == 0 }
+func (s Summary) Complete() bool { return s.Incomplete == 0 && s.Undelivered == 0 && s.Unready == 0 }
 
 // String is a table for people that ends with the equation.
 func (s Summary) String() string {
@@ -80,6 +81,7 @@ func (s Summary) String() string {
 	some("conflicts", s.Conflicts, "computed again")
 	some("undelivered", s.Undelivered, "will be delivered again: run once more")
 	some("incomplete", s.Incomplete, "still there: run once more")
+	some("unready", s.Unready, "files are not whole, or cannot be read: still there")
 	fmt.Fprintf(&b, "%-12s %9.1f  (%.0f a second)\n", "seconds", s.Seconds, s.Rate)
 	eq := "="
 	if !s.Reconciles() {

@@ -49,7 +49,7 @@ NAME is that of the session file. An answer that is not what it should be
 refusal by the CA is an answer, exit 0, unless --require is given.`,
 		Example: `  cmp-batch accept out/d1.pki --session d1.session.json --secret-file d1.secret
   cmp-batch accept out/d1-new.pki --session d1-new.session.json --cert d1.crt --sign-key d1.key --trust ca.crt`,
-		Args: cobra.ExactArgs(1),
+		Args: only(1, "the file with the answer is missing"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if session == "" {
 				return usage("--session says where the memory of the request is")

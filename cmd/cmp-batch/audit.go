@@ -45,7 +45,7 @@ func (c *cli) auditListCommand() *cobra.Command {
 		Short:   "List the entries of the audit log, oldest first",
 		Example: `  cmp-batch audit ls
   cmp-batch audit ls --event revoked --json`,
-		Args: cobra.NoArgs,
+		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if since < 0 {
 				return usage("--since: %d is not the number of a record", since)
@@ -111,7 +111,7 @@ and its head. Exit 1 says that it was tampered with, or is damaged, and where.
 the end was cut off since, or all was written anew.`,
 		Example: `  cmp-batch audit verify
   cmp-batch audit verify --json`,
-		Args: cobra.NoArgs,
+		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			seq, head, err := parseExpected(expect)
 			if err != nil {

@@ -114,7 +114,7 @@ func (c *cli) openAuthority(ctx context.Context) (*authority, error) {
 func (a *authority) close() {
 	if a.store != nil {
 		if err := a.store.Close(); err != nil {
-			a.log.Error("database: close", "error", err)
+			a.log.Error("database: close", "err", err)
 		}
 	}
 }

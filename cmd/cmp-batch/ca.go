@@ -68,7 +68,7 @@ requesters learn of the new root (rootCaCert, caKeyUpdateInfo). The CA goes on
 signing with the old key until ca activate.`,
 		Example: `  cmp-batch ca rollover -c my-ca/cmp-batch.yaml
   cmp-batch ca rollover --key-type ml-dsa-65 --validity 25y`,
-		Args: cobra.NoArgs,
+		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.rollOver(keyType, validity)
 		},
@@ -265,7 +265,7 @@ old key too. The old key is needed no more; keep or destroy it as your policy
 says.`,
 		Example: `  cmp-batch ca activate -c my-ca/cmp-batch.yaml
   cmp-batch ca activate --key /media/key/ca-2.key`,
-		Args: cobra.NoArgs,
+		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.activate(keyFile)
 		},

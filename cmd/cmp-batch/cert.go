@@ -107,7 +107,7 @@ on the CRL).`,
 		Example: `  cmp-batch cert ls
   cmp-batch cert ls --expiring 30d
   cmp-batch cert ls --status revoked --subject O=Example --json`,
-		Args: cobra.NoArgs,
+		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			now := time.Now()

@@ -30,7 +30,7 @@ Each line is ok, warn or FAIL. Exit 0: no FAIL; 1: there are some; 2: some are
 of the configuration or the files it names, with which run would not start.`,
 		Example: `  cmp-batch check -c my-ca/cmp-batch.yaml
   cmp-batch check --quick --json`,
-		Args: cobra.NoArgs,
+		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			k := &checker{c: c, now: time.Now(), quick: quick}
 			k.all(cmd.Context())

@@ -28,7 +28,7 @@ A file is DER, or PEM where its name ends in .pem; without --out, PEM goes to
 standard output.`,
 		Example: `  cmp-batch crl --out /srv/www/ca.crl
   cmp-batch crl --current | openssl crl -noout -text`,
-		Args: cobra.NoArgs,
+		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			toFile := out != "" && out != "-"
 			switch {

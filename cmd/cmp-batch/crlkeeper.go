@@ -141,7 +141,7 @@ func (a *authority) keepCRL(ctx context.Context) error {
 	defer t.Stop()
 	for {
 		if err := a.refreshCRL(ctx); err != nil && ctx.Err() == nil {
-			a.log.Error("CRL", "error", err)
+			a.log.Error("CRL", "err", err)
 		}
 		select {
 		case <-ctx.Done():

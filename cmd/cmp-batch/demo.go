@@ -32,7 +32,7 @@ kind, drop them into the spool, answer them, check every answer, and say where
 to look.`,
 		Example: `  cmp-batch demo
   cmp-batch demo /tmp/try`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := ""
 			if len(args) == 1 {

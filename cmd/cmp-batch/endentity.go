@@ -42,6 +42,25 @@ func (id *identity) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&id.trust, "trust", nil, "CA certificate `FILE` whose signed answers are believed (may repeat)")
 }
 
+// again writes the flags that accept needs to be who made the request.
+func (id *identity) again() string {
+	var b strings.Builder
+	for _, f := range []struct{ name, value string }{
+		{"secret-file", id.secretFile}, {"cert", id.signCert}, {"sign-key", id.signKey}, {"passphrase-file", id.passphraseFile},
+	} {
+		if f.value != "" {
+			fmt.Fprintf(&b, " --%s %s", f.name, shellQuote(f.value))
+		}
+	}
+	for _, t := range id.trust {
+		fmt.Fprintf(&b, " --trust %s", shellQuote(t))
+	}
+	if id.secretFile == "" && len(id.trust) == 0 {
+		b.WriteString(" --trust CA.crt")
+	}
+	return b.String()
+}
+
 // readSecretFile gives the first line of a file.
 func readSecretFile(path string) ([]byte, error) {
 	data, err := readBounded(path, 64<<10)

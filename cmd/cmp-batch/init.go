@@ -42,7 +42,7 @@ Nothing that exists is overwritten. Without --passphrase-file, a passphrase is
 made in secrets/ca.pass; move it to another medium.`,
 		Example: `  cmp-batch init my-ca
   cmp-batch init root --subject "CN=Example Root CA,O=Example" --key-type ecdsa-p384 --passphrase-file /media/key/root.pass`,
-		Args: cobra.ExactArgs(1),
+		Args: only(1, "the folder is missing"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			made, err := makeCA(cmd.Context(), args[0], o)
 			if err != nil {
@@ -107,6 +107,9 @@ func makeCA(ctx context.Context, dir string, o initOptions) (*madeCA, error) {
 	validity, err := issuance.ParsePeriod(o.validity)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--validity: %w", err)}
+	}
+	if validity.IsZero() {
+		return nil, usage("--validity: %q has no length", o.validity)
 	}
 	known := false
 	for _, kt := range alg.KeyTypes() {

@@ -135,7 +135,7 @@ func (m *metrics) serve(listen string, log *slog.Logger) (stop func(), err error
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	go func() {
 		if err := srv.Serve(l); err != http.ErrServerClosed {
-			log.Error("metrics", "error", err)
+			log.Error("metrics", "err", err)
 		}
 	}()
 	log.Info("metrics", "url", "http://"+l.Addr().String()+"/metrics")
@@ -149,7 +149,7 @@ func (m *metrics) keepTextfile(ctx context.Context, path string, log *slog.Logge
 	defer t.Stop()
 	for {
 		if err := prometheus.WriteToTextfile(path, m.registry); err != nil {
-			log.Warn("metrics textfile", "error", err)
+			log.Warn("metrics textfile", "err", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -33,7 +33,7 @@ into one file for each message, which goes back to whoever made that. One messag
 alone gets the signature as added protection, and its answer back.`,
 		Example: `  cmp-batch request nest --out lot.pki --cert line.crt --sign-key line.key lot/*.pki
   cmp-batch accept out/lot.pki --session lot.session.json --cert line.crt --sign-key line.key --trust ca.crt`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needs(1, "the messages are missing"),
 		RunE: func(_ *cobra.Command, args []string) error { return c.nest(&f, args) },
 	}
 	fl := cmd.Flags()
@@ -94,7 +94,7 @@ func (c *cli) nest(f *nestFlags, paths []string) error {
 	fmt.Fprintf(w, "session\t%s\n", f.session)
 	fmt.Fprintf(w, "inside\t%d\n", len(messages))
 	w.Flush()
-	fmt.Fprintf(c.stdout, "\nCarry %s to the CA. With its answer:\n  cmp-batch accept ANSWER.pki --session %s ...\n", f.out, f.session)
+	fmt.Fprintf(c.stdout, "\nCarry %s to the CA. With its answer:\n  cmp-batch accept ANSWER.pki --session %s%s\n", f.out, f.session, f.identity.again())
 	return nil
 }
 

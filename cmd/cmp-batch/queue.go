@@ -137,7 +137,7 @@ func (c *cli) queueListCommand() *cobra.Command {
 failed, newest first, and the answers that have not arrived.`,
 		Example: `  cmp-batch queue ls
   cmp-batch queue ls --json`,
-		Args: cobra.NoArgs,
+		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := c.openLedger(cmd.Context())
 			if err != nil {

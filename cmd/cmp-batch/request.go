@@ -87,7 +87,7 @@ writes FILE.key. Private keys come encrypted by what protects the request, or wi
   cmp-batch request ccr --out x.pki --cert ca.crt --sign-key ca.key --passphrase-file pass --recipient "CN=Other CA" --validity 1y
   cmp-batch request krr --out k.pki --ref device-1 --secret-file d1.secret --subject CN=device-1
   cmp-batch request genm --out q.pki --info caCerts,currentCRL --ref device-1 --secret-file d1.secret`,
-		Args:      cobra.ExactArgs(1),
+		Args:      only(1, "the kind is missing: ir, cr, kur, p10cr, rr, genm, ccr or krr"),
 		ValidArgs: []string{"ir", "cr", "kur", "p10cr", "rr", "genm", "ccr", "krr"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, ok := requestKinds[args[0]]
@@ -315,7 +315,7 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	}
 	fmt.Fprintf(w, "session\t%s\n", f.session)
 	w.Flush()
-	fmt.Fprintf(c.stdout, "\nCarry %s to the CA. With its answer:\n  cmp-batch accept ANSWER.pki --session %s ...\n", f.out, f.session)
+	fmt.Fprintf(c.stdout, "\nCarry %s to the CA. With its answer:\n  cmp-batch accept ANSWER.pki --session %s%s\n", f.out, f.session, f.identity.again())
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"unicode"
 	"unicode/utf16"
@@ -51,7 +52,8 @@ answer back, whatever crashes.`,
 	}
 	root.SetVersionTemplate("cmp-batch {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return hint(usageError{err}, "%s --help", cmd.CommandPath())
+		text, _, _ := strings.Cut(err.Error(), ": strconv.") // how Go reads numbers is no help
+		return hint(usage("%s", text), "%s --help", cmd.CommandPath())
 	})
 	root.PersistentFlags().StringVar(&c.logFormat, "log-format", "auto", "`FORMAT` of the log on stderr: text, json or auto (as configured)")
 	root.PersistentFlags().StringVar(&c.logLevel, "log-level", "", "log `LEVEL`: debug, info, warn or error (default as configured)")

@@ -36,7 +36,7 @@ With --once, answer what is there, print a summary, and exit: 0 when all is
 done (refusals are answers), 1 when something is still there to retry.`,
 		Example: `  cmp-batch run -c my-ca/cmp-batch.yaml
   cmp-batch run -c my-ca/cmp-batch.yaml --once --json`,
-		Args: cobra.NoArgs,
+		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			a, release, err := c.openToProcess(ctx)
@@ -63,7 +63,7 @@ func (c *cli) processCommand() *cobra.Command {
 run --once does, with nothing else touched. Answered requests move to archive/
 beside the requests, what is no message to failed/ there.`,
 		Example: `  cmp-batch process -c my-ca/cmp-batch.yaml --in /media/stick/requests --out /media/stick/answers`,
-		Args:    cobra.NoArgs,
+		Args:    atMost(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if in == "" || out == "" {
 				return usage("--in and --out are needed: the folders of the medium")
@@ -119,6 +119,43 @@ type channel struct {
 	suffixes                       []string
 }
 
+// foldersDiffer refuses channels with one folder for two things, whatever it is
+// called: answers among the requests would be read as requests.
+func foldersDiffer(channels []channel) error {
+	type folder struct{ what, path string }
+	var seen []folder
+	for _, ch := range channels {
+		for _, f := range []folder{{"in", ch.in}, {"out", ch.out}, {"archive", ch.archive}, {"failed", ch.failed}} {
+			if f.path == "" {
+				continue
+			}
+			f.what = ch.name + "." + f.what
+			for _, other := range seen {
+				if sameFolder(other.path, f.path) {
+					return fmt.Errorf("%s (%s) and %s (%s) are one folder: each needs its own", other.what, other.path, f.what, f.path)
+				}
+			}
+			seen = append(seen, f)
+		}
+	}
+	return nil
+}
+
+// sameFolder compares where paths lead, as far as they are there.
+func sameFolder(a, b string) bool {
+	if x, err := filepath.Abs(a); err == nil {
+		if y, err := filepath.Abs(b); err == nil && x == y {
+			return true
+		}
+	}
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
+
 // joined are the open ends of all channels and the pump between them.
 type joined struct {
 	pump    *spool.Pump
@@ -133,7 +170,7 @@ func (a *authority) join(channels []channel, progress func(spool.Progress), obse
 	j.close = func() {
 		for _, f := range closers {
 			if err := f(); err != nil {
-				a.log.Warn("channel: close", "error", err)
+				a.log.Warn("channel: close", "err", err)
 			}
 		}
 	}
@@ -141,6 +178,9 @@ func (a *authority) join(channels []channel, progress func(spool.Progress), obse
 		Store: a.store, Processor: a.engine, Sinks: map[string]spool.Sink{},
 		BatchSize: a.cfg.Batch.Size, Workers: cmp.Or(a.cfg.Batch.Workers, cores), ScanInterval: a.cfg.Batch.ScanEvery,
 		Logger: a.log, Progress: progress, Observe: observe,
+	}
+	if err := foldersDiffer(channels); err != nil {
+		return nil, err
 	}
 	for _, ch := range channels {
 		if ch.makeFolders {
@@ -211,11 +251,14 @@ func (a *authority) drainOnce(ctx context.Context, channels []channel) (spool.Su
 	}
 	s, err := j.pump.Drain(ctx)
 	line.clear()
+	if err == nil && s.Complete() {
+		s.Unready, err = a.unready(ctx, j)
+	}
 	if p := a.cfg.Metrics.Textfile; p != "" {
 		m := newMetrics()
 		m.watch(j.pump, a.store, a.shelves)
 		if err := prometheus.WriteToTextfile(p, m.registry); err != nil {
-			a.log.Warn("metrics textfile", "error", err)
+			a.log.Warn("metrics textfile", "err", err)
 		}
 	}
 	err = errors.Join(err, a.refreshCRL(context.WithoutCancel(ctx)))
@@ -223,6 +266,23 @@ func (a *authority) drainOnce(ctx context.Context, channels []channel) (spool.Su
 		err = j.tell(ctx, a)
 	}
 	return s, err
+}
+
+// unready counts files that are no message yet. A run that watches comes back to
+// them; one that ends must say that they are there.
+func (a *authority) unready(ctx context.Context, j *joined) (int64, error) {
+	var n int64
+	for _, src := range j.sources {
+		p, err := src.Pending(ctx)
+		if err != nil {
+			return n, err
+		}
+		if p.Incomplete > 0 {
+			a.log.Warn("files are not whole, or cannot be read: they stay", "channel", src.Channel(), "files", p.Incomplete)
+		}
+		n += int64(p.Incomplete)
+	}
+	return n, nil
 }
 
 // channels are those of the configuration.

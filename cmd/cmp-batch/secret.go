@@ -327,7 +327,7 @@ or with OpenSSL:
 
 // shellQuote writes a word as a shell reads it.
 func shellQuote(s string) string {
-	if plainWord.MatchString(s) {
+	if plainWord.MatchString(strings.ReplaceAll(s, "/", "")) {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"

@@ -21,7 +21,7 @@ func (c *cli) secretListCommand() *cobra.Command {
 		Short:   "List the registered secrets, without their values",
 		Example: `  cmp-batch secret ls
   cmp-batch secret ls --json`,
-		Args: cobra.NoArgs,
+		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			a, err := c.openLedger(ctx)

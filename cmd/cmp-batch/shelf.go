@@ -137,7 +137,7 @@ func (s *shelf) keep(seen map[string]*crlFile, path string, room *bounds, err er
 
 func (f *crlFile) fail(err error, log *slog.Logger) {
 	if f.err == nil || f.err.Error() != err.Error() {
-		log.Error("CRL cannot be read", "file", f.path, "error", err, "used_from_before", len(f.crls))
+		log.Error("CRL cannot be read", "file", f.path, "err", err, "used_from_before", len(f.crls))
 	}
 	f.err = err
 }

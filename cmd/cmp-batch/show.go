@@ -28,7 +28,7 @@ MAC with the secret of --secret-file.`,
 		Example: `  cmp-batch show spool/out/device-1.pki
   cmp-batch show --json --secret-file device-1.secret request.pki
   cmp-batch show - < request.pki`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needs(1, "the file is missing"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var secret []byte
 			if secretFile != "" {

@@ -13,6 +13,11 @@ func family(cmd *cobra.Command, below ...*cobra.Command) *cobra.Command {
 	cmd.AddCommand(below...)
 	cmd.DisableFlagsInUseLine = true
 	cmd.Args = cobra.ArbitraryArgs
+	// The flags that most of those below have may stand before their names too.
+	cmd.PersistentFlags().StringP("config", "c", "", "")
+	cmd.PersistentFlags().Bool("json", false, "")
+	cmd.PersistentFlags().MarkHidden("config")
+	cmd.PersistentFlags().MarkHidden("json")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return cmd.Help()
@@ -38,12 +43,17 @@ func needs(n int, what string) cobra.PositionalArgs {
 	}
 }
 
-// only wants exactly n arguments.
-func only(n int, what string) cobra.PositionalArgs {
+// atMost wants no more than n arguments.
+func atMost(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > n {
 			return hint(usage("%s: %q is one argument too many", cmd.CommandPath(), args[n]), "%s --help", cmd.CommandPath())
 		}
-		return needs(n, what)(cmd, args)
+		return nil
 	}
+}
+
+// only wants exactly n arguments.
+func only(n int, what string) cobra.PositionalArgs {
+	return cobra.MatchAll(atMost(n), needs(n, what))
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -119,7 +120,7 @@ func (s *Source) next() (bool, error) {
 		case skipped(name):
 		case s.o.matches(name):
 			c.names = append(c.names, e)
-		default:
+		case !s.o.own(name):
 			c.ignored++
 		}
 	}
@@ -187,7 +188,7 @@ func (s *Source) stale(name string, v *verdict) bool {
 	if !known || t.seen != v.info {
 		t = tracked{seen: v.info, since: now}
 		if v.trouble {
-			s.log.Warn("a file cannot be read", "file", quote(name), "error", v.reason)
+			s.log.Warn("a file cannot be read", "name", name, "err", v.reason)
 		}
 	}
 	t.pass, t.again = c.pass, v.trouble
@@ -201,6 +202,13 @@ func (s *Source) stale(name string, v *verdict) bool {
 	}
 	v.state, v.reason = bad, fmt.Sprintf("%s; no change for %v", v.reason, now.Sub(t.since).Round(time.Second))
 	return true
+}
+
+// own tells whether name is one of our other folders, which may be below that
+// of the messages.
+func (o *Options) own(name string) bool {
+	path := filepath.Join(o.In, name)
+	return o.Archive != "" && path == filepath.Clean(o.Archive) || path == filepath.Clean(o.Failed)
 }
 
 // Pending counts what is in the folder.
@@ -238,7 +246,9 @@ func (s *Source) Pending(ctx context.Context) (Pending, error) {
 				continue
 			}
 			if !s.o.matches(name) {
-				p.Ignored++
+				if !s.o.own(name) {
+					p.Ignored++
+				}
 				continue
 			}
 			s.mu.Lock()

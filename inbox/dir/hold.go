@@ -37,7 +37,7 @@ func (s *Source) tidyHold() {
 		return
 	}
 	if err := s.restoreHeld(); err != nil {
-		s.log.Error("files cannot be put back now; the next settling or start will", "error", err)
+		s.log.Error("files cannot be put back now; the next settling or start will", "err", err)
 		return
 	}
 	s.untidy = false
@@ -131,7 +131,7 @@ func (s *Source) restoreHeld() error {
 	}
 	if err != nil {
 		// Somebody put something else there. That must not stop the channel.
-		s.log.Warn("the folder for files in motion cannot be opened", "error", err)
+		s.log.Warn("the folder for files in motion cannot be opened", "err", err)
 		return nil
 	}
 	defer hold.Close()

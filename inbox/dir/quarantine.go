@@ -126,7 +126,9 @@ func (b *settling) round(files []*badFile, moved *[]job) (again []*badFile) {
 		switch {
 		case here:
 			*moved = append(*moved, f.job)
-			b.log.Warn("bad file put aside", "file", quote(f.claim.name), "as", quote(f.name), "reason", f.reason.Reason)
+			if f.name != f.claim.name { // else the pump's line says it all
+				b.log.Warn("bad file put aside under another name", "name", f.claim.name, "as", f.name)
+			}
 		case err == nil, isGone(err):
 			b.untell(f)
 			*moved = append(*moved, f.job)
@@ -236,7 +238,7 @@ func (b *settling) isCopy(f *badFile) (bool, error) {
 func (b *settling) untell(f *badFile) {
 	f.told = false
 	if err := ignoreGone(b.Source.failed.Remove(f.name + reasonSuffix)); err != nil {
-		b.log.Warn("a reason without a file remains", "file", quote(f.name), "error", err)
+		b.log.Warn("a reason without a file remains", "name", f.name, "err", err)
 	}
 }
 

@@ -187,7 +187,7 @@ func (b *settling) unchanged(c claim) (bool, error) {
 		return false, err
 	}
 	if !b.sameThing(c.seen, now, true) {
-		b.log.Info("a file was replaced after it was read; the new one is a new message", "file", quote(c.name))
+		b.log.Info("a file was replaced after it was read; the new one is a new message", "name", c.name)
 		return false, nil
 	}
 	return true, nil
@@ -215,7 +215,7 @@ func (b *settling) verify(c claim, d *durable.Dir, to string) (bool, error) {
 	if b.sameThing(c.seen, now, false) {
 		return true, nil
 	}
-	b.log.Info("a file was replaced while it was moved; it goes back", "file", quote(c.name))
+	b.log.Info("a file was replaced while it was moved; it goes back", "name", c.name)
 	_, err = putBack(d, to, b.in, c.name)
 	return false, err
 }

@@ -34,7 +34,7 @@ func (w *watch) arm(s *Source) bool {
 	err := w.add(s)
 	if err != nil && !w.told {
 		w.told = true
-		s.log.Warn("no events of the folder; it is looked at periodically", "folder", s.o.In, "every", s.o.ScanInterval, "error", err)
+		s.log.Warn("no events of the folder; it is looked at periodically", "folder", s.o.In, "every", s.o.ScanInterval, "err", err)
 	}
 	return err == nil
 }

@@ -63,7 +63,7 @@ func newSink(o Options, fault durable.Fault) (*Sink, error) {
 	}
 	n, err := s.out.RemoveStale(o.Now())
 	if err != nil {
-		s.log.Warn("cannot remove all temporary files of an earlier run", "folder", o.Out, "error", err)
+		s.log.Warn("cannot remove all temporary files of an earlier run", "folder", o.Out, "err", err)
 	}
 	if n > 0 {
 		s.log.Info("removed temporary files of an earlier run", "folder", o.Out, "files", n)
@@ -126,7 +126,7 @@ func (s *Sink) Deliver(ctx context.Context, d []spool.Delivery) []error {
 		case p.Err != nil:
 			errs[i] = p.Err
 		case p.Name != files[j].Name:
-			s.log.Warn("another answer was there under this name", "file", quote(files[j].Name), "written", quote(p.Name))
+			s.log.Warn("another answer was there under this name", "name", files[j].Name, "written", p.Name)
 		}
 	}
 	// Had the folder been exchanged meanwhile, the answers would be where nobody
@@ -193,5 +193,3 @@ func all(errs []error, err error) []error {
 	}
 	return errs
 }
-
-func quote(name string) string { return fmt.Sprintf("%.80q", name) }
