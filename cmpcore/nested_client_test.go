@@ -265,3 +265,37 @@ func batchOf(t *testing.T, c client.Credentials, messages ...[]byte) (*client.Se
 	}
 	return s, der
 }
+
+// One message that is out of order does not cost the others their answers, and
+// no answer goes to another one's place.
+func TestOneMessageDoesNotSpoilTheAnswersOfABatch(t *testing.T) {
+	b := newBed(t, withRegistrars)
+	ra := b.registrar()
+	honest := func(i int) (*client.Session, []byte, client.Credentials) {
+		return b.startIR(fmt.Sprint("dev-", i), fmt.Sprint("p256 nest", i))
+	}
+	s0, m0, c0 := honest(0)
+	s1, m1, c1 := honest(1)
+	long := b.talk(b.device("dev-2"))
+	odd := long.message(long.one(cmp.TypeIR, "CN=dev-2", "p256 2"), func(m *message) { m.TransactionID = random(65) })
+	// Somebody has seen the transactionID of the second, and sends what needs no
+	// answer before it.
+	thief := b.talk(b.device("dev-3"))
+	decoy := thief.message(&cmp.PKIConf{}, func(m *message) { m.TransactionID = s1.TransactionID })
+	answers := b.nestAll(ra, decoy, m0, odd, m1)
+	for i, d := range []struct {
+		s *client.Session
+		c client.Credentials
+		m []byte
+	}{{s0, c0, answers[1]}, {s1, c1, answers[3]}} {
+		if r, err := d.s.Accept(d.m, d.c); err != nil || r.Certificates[0].Err != nil {
+			t.Errorf("device %d: %v", i, err)
+		}
+	}
+	if answers[0] != nil {
+		t.Error("the decoy has an answer")
+	}
+	if m, err := cmp.Parse(answers[2], cmp.Limits{}); err != nil || m.BodyType() != cmp.TypeError {
+		t.Errorf("the long transactionID: %v", err)
+	}
+}

@@ -99,8 +99,12 @@ func (o *keyOpener) checkSigners(u *cms.Unwrapped, cert *x509.Certificate) error
 		if !issuer && !hasPurpose(signer, pkix.OIDCMKGA) {
 			return fmt.Errorf("the signer of the private key, %.200q, is neither the issuer of the certificate nor a key generation authority", name)
 		}
-		if err := verifyChain(signer, o.anchors, slices.Concat(u.Certificates, o.others, o.c.Trust.Untrusted), o.c); err != nil {
-			return fmt.Errorf("the signer of the private key is not trusted: %w", err)
+		others := slices.Concat(u.Certificates, o.others, o.c.Trust.Untrusted)
+		if err := verifyChain(signer, o.anchors, others, o.c); err != nil {
+			// A root with a new key is one through its link alone.
+			if !issuer || verifyLink(signer, o.anchors, others, o.c) == nil {
+				return fmt.Errorf("the signer of the private key is not trusted: %w", err)
+			}
 		}
 	}
 	if len(u.Signatures) == 0 {

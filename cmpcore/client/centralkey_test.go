@@ -115,3 +115,46 @@ func TestKeysThatTheCAMade(t *testing.T) {
 		})
 	}
 }
+
+// A root with a new key signs keys as itself; who has the old root believes it
+// through the link, and nobody through the certificate of a device.
+func TestKeysThatARootMadeAfterItsChange(t *testing.T) {
+	p := newPKI(t)
+	key, rootKey := ecKey(t), ecKey(t)
+	next := issue(t, nil, "Root", rootKey, asCA)
+	cert := issue(t, next, "device 7", key, nil).der()
+	to, err := cms.ForPassword([]byte(secret), &cms.PasswordOptions{Iterations: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := cms.WrapPrivateKey(rand.Reader, key, &cms.Signer{Key: rootKey, Chain: [][]byte{next.der()}}, to, now, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, link := range map[string]struct {
+		link []byte
+		good bool
+	}{
+		"through its link":                  {issue(t, p.root, "Root", rootKey, asCA).der(), true},
+		"without one":                       {p.sub.der(), false},
+		"a device that calls itself a root": {issue(t, p.root, "Root", rootKey, nil).der(), false},
+		"a link by itself":                  {issue(t, next, "Root", rootKey, asCA).der(), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := withSecret(secret)
+			c.Trust.Anchors = [][]byte{p.root.der()}
+			any := cpkix.AlgorithmIdentifier{}
+			s, req, err := client.Start(client.Options{Kind: cmp.TypeIR, PVNO: 3, Credentials: c,
+				Certificates: []client.CertificateRequest{{Subject: dn(t, "CN=device 7"), CentralKey: &any}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp := response(0, cmp.Accepted, cert)
+			resp.CertifiedKeyPair.PrivateKey = &crmf.EncryptedKey{Enveloped: der}
+			got := accept(t, s, reply{body: ip(resp), extra: [][]byte{link.link}}.to(t, req), c).Certificates[0]
+			if err := got.Err; (err == nil) != (link.good) || err != nil && !strings.Contains(err.Error(), "not trusted") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}

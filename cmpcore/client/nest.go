@@ -19,6 +19,7 @@ type NestedItem struct {
 	Name          string `json:"name,omitempty"`
 	Kind          string `json:"kind"` // of its body: "ir", "certConf", ...
 	TransactionID Octets `json:"transaction_id"`
+	Sender        Octets `json:"sender,omitempty"` // DER of a GeneralName
 	// Own tells that its sender is that of the nested message.
 	Own bool `json:"own,omitempty"`
 }
@@ -68,7 +69,7 @@ func Nest(messages [][]byte, c Credentials, recipient pkix.Name) (*Session, []by
 			return nil, nil, fmt.Errorf("%w: message %d has no transactionID, its answer could not be told apart", ErrOptions, i)
 		}
 		s.PVNO = max(s.PVNO, min(m.Header.PVNO, 3))
-		s.Nested = append(s.Nested, NestedItem{Kind: m.BodyType().String(), TransactionID: slices.Clone(m.Header.TransactionID)})
+		s.Nested = append(s.Nested, NestedItem{Kind: m.BodyType().String(), TransactionID: slices.Clone(m.Header.TransactionID), Sender: slices.Clone(Octets(m.Header.Sender))})
 		body.Messages = append(body.Messages, m)
 	}
 	if s.Protection, err = protection(&c); err != nil {
@@ -132,10 +133,11 @@ func (s *Session) forUs(m *cmp.PKIMessage) bool {
 func (s *Session) split(b *cmp.Nested, r *Result) error {
 	next := 0
 	for i, m := range b.Messages {
-		at := slices.IndexFunc(s.Nested[next:], func(n NestedItem) bool {
-			return bytes.Equal(n.TransactionID, m.Header.TransactionID)
-		})
+		at := s.answered(m, s.Nested[next:])
 		if at < 0 {
+			if _, isError := m.Body.(*cmp.ErrorMsg); isError {
+				continue // it tells nobody whose it is; the others have theirs
+			}
 			return fmt.Errorf("%w: answer %d inside is to none of the messages that are left", ErrTransaction, i)
 		}
 		next += at + 1
@@ -144,3 +146,24 @@ func (s *Session) split(b *cmp.Nested, r *Result) error {
 	s.Step = StepFinished
 	return nil
 }
+
+// answered finds the message that an answer is to, by transactionID and sender:
+// of two with the same transactionID one may need no answer. An answer for
+// nobody by name, and one that is without the transactionID because that was too
+// long to be repeated, is to the first that it can be to.
+func (s *Session) answered(m *cmp.PKIMessage, items []NestedItem) int {
+	same := func(n NestedItem) bool { return bytes.Equal(n.TransactionID, m.Header.TransactionID) }
+	if len(m.Header.TransactionID) == 0 {
+		same = func(n NestedItem) bool { return len(n.TransactionID) > mostMirrored }
+	}
+	at := slices.IndexFunc(items, func(n NestedItem) bool {
+		return same(n) && sameName(m.Header.Recipient, pkix.GeneralName(n.Sender))
+	})
+	if at < 0 {
+		at = slices.IndexFunc(items, same)
+	}
+	return at
+}
+
+// mostMirrored is the longest transactionID that CAs are sure to repeat.
+const mostMirrored = 64

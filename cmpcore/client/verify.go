@@ -117,7 +117,7 @@ func (s *Session) checkSigner(m *cmp.PKIMessage, c *Credentials, cert *x509.Cert
 	// is so through a link alone, anything could be written in it by its holder.
 	trusted := cert
 	if err := verifyChain(cert, c.Trust.Anchors, others, c); err != nil {
-		if trusted = verifyLink(cert, others, c); trusted == nil {
+		if trusted = verifyLink(cert, c.Trust.Anchors, others, c); trusted == nil {
 			return fmt.Errorf("%w: %w", ErrSigner, err)
 		}
 	}
@@ -157,7 +157,7 @@ const maxLinks = 4
 // key: a root with a new key signs as itself, but is trusted through the link
 // that its old key signed (RFC 9810 section 4.4.2.2). It gives that link, which
 // is of a CA; nil: there is none.
-func verifyLink(cert *x509.Certificate, others [][]byte, c *Credentials) *x509.Certificate {
+func verifyLink(cert *x509.Certificate, anchors, others [][]byte, c *Credentials) *x509.Certificate {
 	tried := 0
 	for i, der := range others {
 		if i == maxPool || tried == maxLinks {
@@ -167,7 +167,7 @@ func verifyLink(cert *x509.Certificate, others [][]byte, c *Credentials) *x509.C
 		if err != nil || !l.BasicConstraintsValid || !l.IsCA || l.Equal(cert) || !bytes.Equal(l.RawSubject, cert.RawSubject) || !bytes.Equal(l.RawSubjectPublicKeyInfo, cert.RawSubjectPublicKeyInfo) {
 			continue
 		}
-		if tried++; verifyChain(l, c.Trust.Anchors, others, c) == nil {
+		if tried++; verifyChain(l, anchors, others, c) == nil {
 			return l
 		}
 	}
