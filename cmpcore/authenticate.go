@@ -20,12 +20,15 @@ import (
 type requester struct {
 	// identity is the text under which transactions and certificates remember
 	// the requester: "secret:REF", "cert:SERIAL" for a certificate of this CA,
-	// "cert:sha256:..." for one of another.
+	// "cert:sha256:..." for one of another; "passphrase:" and one of these for
+	// a revocation passphrase.
 	identity string
 
 	secret      *Secret // with MAC protection
 	secretValue []byte
 	mac         *alg.MAC
+
+	phrase *Passphrase // with a MAC by a revocation passphrase; secretValue and mac are of it
 
 	dh       *alg.DHBM // with a MAC by Diffie-Hellman
 	dhSecret []byte
@@ -107,6 +110,11 @@ func (x *exchange) checkExpiry() error {
 const badMAC = "the message authentication code does not verify, or its reference is unknown"
 
 func (x *exchange) authenticateMAC() (*requester, error) {
+	if p, err := x.findPassphrase(); err != nil {
+		return nil, err
+	} else if p != nil {
+		return x.authenticatePassphrase(p)
+	}
 	h := &x.msg.Header
 	if len(h.SenderKID) == 0 {
 		return nil, refuse(cmp.BadMessageCheck, badMAC).because("senderKID is missing")

@@ -11,6 +11,9 @@ import (
 // rule finds the first rule that speaks of this requester and this body type.
 // The reply does not name it; the log does.
 func (x *exchange) rule(body cmp.BodyType) (*Rule, error) {
+	if x.who.phrase != nil {
+		return x.ruleOfPassphrase(body)
+	}
 	for i := range x.cfg.Rules {
 		r := &x.cfg.Rules[i]
 		if !x.secretMeans(r) || !slices.Contains(r.May, body) {

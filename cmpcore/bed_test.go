@@ -1,6 +1,7 @@
 package cmpcore_test
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -11,6 +12,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	stdpkix "crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"math/big"
 	mathrand "math/rand/v2"
@@ -236,6 +238,16 @@ func newBed(t testing.TB, options ...option) *bed {
 	b.cfg.Clock = func() time.Time { return b.now }
 	b.cfg.Random = mathrand.NewChaCha8(sha256.Sum256([]byte(t.Name())))
 	b.cfg.Unseal = func(s *cmpcore.Secret) ([]byte, error) { return s.Sealed, nil }
+	b.cfg.SealPassphrase = func(p *cmpcore.Passphrase, value []byte) ([]byte, error) {
+		return append([]byte("sealed for "+p.Owner+": "), value...), nil
+	}
+	b.cfg.UnsealPassphrase = func(p *cmpcore.Passphrase) ([]byte, error) {
+		value, ok := bytes.CutPrefix(p.Sealed, []byte("sealed for "+p.Owner+": "))
+		if !ok {
+			return nil, errors.New("sealed for somebody else")
+		}
+		return value, nil
+	}
 	for _, o := range options {
 		o(b)
 	}

@@ -46,6 +46,11 @@ type Config struct {
 	Random io.Reader
 	// Unseal opens the secret's value. It may be called concurrently.
 	Unseal func(s *Secret) ([]byte, error)
+	// SealPassphrase seals the value of a revocation passphrase, UnsealPassphrase
+	// opens it again: all of p but Sealed is as it was. They may be called
+	// concurrently, and may be nil where no rule has Passphrases.
+	SealPassphrase   func(p *Passphrase, value []byte) ([]byte, error)
+	UnsealPassphrase func(p *Passphrase) ([]byte, error)
 }
 
 // Authority is the CA and the key that protects its messages.
@@ -172,6 +177,9 @@ type Rule struct {
 	Archive ArchiveMode
 	// Proofs are forms of proof of possession accepted besides the usual ones.
 	Proofs Proofs
+	// Passphrases lets the requester leave a revocation passphrase, under which rr
+	// for its certificates is taken (RFC 9810 section 5.3.19.9).
+	Passphrases bool
 	// Unattended lets ccr and krr be answered without a person, which else it never is.
 	Unattended bool
 
@@ -275,6 +283,9 @@ func (c *Config) check() error {
 			errs = append(errs, err)
 		}
 		if err := c.checkProofs(&r); err != nil {
+			errs = append(errs, err)
+		}
+		if err := c.checkPassphrases(&r); err != nil {
 			errs = append(errs, err)
 		}
 		if slices.Contains(r.May, cmp.TypeCCR) {

@@ -37,6 +37,8 @@ type Engine struct {
 	agreement *staticKey  // nil: no MACs by Diffie-Hellman
 	kem       *staticKey  // nil: ciphertexts are passed over
 
+	passphrases bool // some rule takes revocation passphrases
+
 	anchors     []*x509.Certificate   // of all rules
 	ruleAnchors [][]*x509.Certificate // of each rule
 }
@@ -114,6 +116,7 @@ func New(cfg Config) (*Engine, error) {
 		*chain = slices.Concat(*chain, links)
 	}
 	e.poolAnchors()
+	e.passphrases = slices.ContainsFunc(cfg.Rules, func(r Rule) bool { return r.Passphrases })
 	return e, nil
 }
 

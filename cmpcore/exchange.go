@@ -26,6 +26,9 @@ type exchange struct {
 	who *requester   // nil until the protection was checked
 	tx  *Transaction // the committed transaction of a follow-up, nil for a new one
 
+	left         *Passphrase // came with this message, to be kept with its answer
+	leftInHeader bool        // and in its header, so that the answer's is to say so
+
 	kemSecret []byte // of the requester's ciphertext; nil: none
 
 	depth   int  // nested messages around this one
@@ -139,7 +142,18 @@ func (x *exchange) claimedTransaction() (*Transaction, error) {
 		return x.view.Transaction(x.ctx, transactionKey(x.who.identity, h.TransactionID))
 	}
 	identity := "secret:" + string(h.SenderKID)
-	if cmp.ProtectionKind(h.ProtectionAlg) != cmp.ProtectionMAC {
+	if cmp.ProtectionKind(h.ProtectionAlg) == cmp.ProtectionMAC {
+		owners, err := x.ownersOfRevoked()
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range owners {
+			t, err := x.view.Transaction(x.ctx, transactionKey(passphraseIdentity(o), h.TransactionID))
+			if t != nil || err != nil {
+				return t, err
+			}
+		}
+	} else {
 		if len(x.msg.ExtraCerts) == 0 {
 			return nil, nil
 		}

@@ -197,7 +197,7 @@ func closedPolicy(p *cmpcore.Policy) {
 func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, signers, [][]byte) {
 	agreement := dhKey(t, "x25519")
 	b := newBed(t, withPolicy(policy), withRule("slow", func(r *cmpcore.Rule) { r.RevokeAny = true }),
-		withArchive, withCross, withRegistrars, withSeed, withPolicy(askKEM), func(b *bed) {
+		withPassphrases, withArchive, withCross, withRegistrars, withSeed, withPolicy(askKEM), func(b *bed) {
 			b.agreement = certifyPublic(t, b.ca, "CA agreement", agreement.PublicKey(), nil)
 			b.cfg.Authority.Agreement = &cmpcore.StaticKey{Certificate: b.agreement.cert.Raw, Key: parsedKey(t, agreement)}
 			withProofs(macProofs | cmpcore.ProofEncryptedKey)(b)
@@ -245,6 +245,11 @@ func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, signers, [][]byt
 	next(k, k.request(cmp.TypeKUR, want{key: "p256 e", subject: "CN=device 1,O=Example", controls: oldCert(t, pkix.Name(b.ca.cert.RawSubject), holder.holder.cert.SerialNumber)}))
 	next(b.talk(holder), k.one(cmp.TypeCR, "CN=device 1,O=Example", "p256 f"))
 	next(b.talk(holder), rr(revocation(holder.holder.cert, 6)))
+	next(b.talk(holder), genm(b.phraseInfo(b.toCA(), phrase, "kept")), version3)
+	next(b.talk(dev), genm(question(cmp.OIDCACerts)), inHeader(b.phraseInfo(b.bySecret(dev.secret), phrase, "")))
+	b.leave(holder, b.toCA(), phrase, "lost")
+	next(b.talk(knower("lost", phrase)), rr(revocation(holder.holder.cert, 6)))
+	next(b.talk(knower("", phrase)), rr(revocation(holder.holder.cert, 6)), inHeader(b.phraseInfo(b.bySecret(phrase), phrase, "next")))
 	b.makeCRL()
 	next(b.talk(dev), genm(question(cmp.OIDCACerts), question(cmp.OIDCurrentCRL), question(cmp.OIDSignKeyPairTypes), question(cmp.OIDCertProfile)))
 	next(b.talk(b.device("ask-1")), genm(question(cmp.OIDCertProfile)))

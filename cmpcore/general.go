@@ -58,6 +58,12 @@ func (x *exchange) general(b *cmp.GenMsg) error {
 		rep.Infos = append(rep.Infos, info)
 	}
 	x.out.Disposition = Answered
+	if x.left != nil {
+		// So that the message, wrapped anew, does not bring an old passphrase back.
+		t := x.newTransaction(x.msg)
+		t.endWaiting(Finished)
+		x.out.Transaction = t
+	}
 	x.audit("informed", nil)
 	return x.reply(rep, replyOptions{})
 }
@@ -124,6 +130,8 @@ func (x *exchange) inform(q cmp.InfoTypeAndValue) (a cmp.InfoTypeAndValue, ok bo
 		return cmp.NewImplicitConfirm(), true, nil
 	case cmp.OIDConfirmWaitTime:
 		return served(cmp.NewConfirmWaitTime(x.now.Add(x.policy.ConfirmWait)))
+	case cmp.OIDRevPassphrase:
+		return x.takeFromBody(q)
 	case cmp.OIDCertProfile:
 		names, err := x.profilesOf()
 		if err != nil || len(names) == 0 {

@@ -116,10 +116,12 @@ func (x *exchange) checkFirst() error {
 	if err := checkGeneralInfo(&x.msg.Header); err != nil {
 		return err
 	}
-	if x.msg.BodyType() == cmp.TypeNested {
-		return nil
+	if x.msg.BodyType() != cmp.TypeNested {
+		if err := checkOneOriginal(&x.msg.Header); err != nil {
+			return err
+		}
 	}
-	return checkOneOriginal(&x.msg.Header)
+	return x.takeFromHeader()
 }
 
 // checkFirstNonce: a first message answers nothing, but for the genp that gave a
@@ -140,7 +142,13 @@ func (x *exchange) checkFollowUp(anyOfOurs bool) error {
 	if err := x.checkRecipNonce(anyOfOurs); err != nil {
 		return err
 	}
-	return checkGeneralInfo(&x.msg.Header)
+	if err := checkGeneralInfo(&x.msg.Header); err != nil {
+		return err
+	}
+	if anyOfOurs { // a poll, which may come more than once
+		return x.refusePassphrase()
+	}
+	return x.takeFromHeader()
 }
 
 // checkRecipNonce: a follow-up carries the senderNonce of our last message.

@@ -79,6 +79,9 @@ func (x *exchange) addedProtection(rule *Rule, r *Request) error {
 	if r.msg == nil {
 		return refuse(cmp.BadDataFormat, "what is inside is no message").because("%v", r.parseErr)
 	}
+	if err := x.refusePassphrase(); err != nil {
+		return err
+	}
 	p, err := x.part(rule, r, newOverlay(x.view), false)
 	if err != nil {
 		return err

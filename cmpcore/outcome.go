@@ -60,8 +60,12 @@ type Outcome struct {
 	Relied       []Reliance // read, unchanged here, but decisive
 	CRL          *CRL       // a new CRL; its number must be above the last
 	Archive      []*ArchivedKey
-	Outgoing     []Outgoing
-	Audit        []AuditEntry
+	// Passphrases each take the place of the one that their owner had. As with a
+	// Transaction, Version is that of the row that goes, or 0 where there must be
+	// none; a KeyID of another owner is a conflict.
+	Passphrases []*Passphrase
+	Outgoing    []Outgoing
+	Audit       []AuditEntry
 
 	// Parts are the outcomes of the messages inside this one, in their order
 	// (RFC 9810 section 5.1.3.4). Each is checked against what is true after
@@ -141,7 +145,7 @@ type CRL struct {
 // AuditEntry is one line of the audit log.
 type AuditEntry struct {
 	Time      time.Time `json:"time"`
-	Event     string    `json:"event"` // a word of a closed set: issued, refused, revoked, confirmed, rejected, expired, waiting, approved, crl, ...
+	Event     string    `json:"event"` // a word of a closed set: issued, refused, revoked, confirmed, rejected, expired, waiting, approved, crl, passphrase, ...
 	Requester string    `json:"requester,omitempty"`
 	// Transaction and Serial are lower-case hex.
 	Transaction string `json:"transaction,omitempty"`

@@ -22,13 +22,14 @@ type overlay struct {
 	issued       []*Certificate // of these, the new ones
 	used         map[string]int64
 	archive      []*ArchivedKey
+	passphrases  map[string]*Passphrase
 	crl          *CRL
 }
 
 func newOverlay(v View) *overlay {
 	return &overlay{
 		View: v, transactions: map[TransactionKey]*Transaction{}, messages: map[Hash][]byte{}, answers: map[Hash]*Answer{},
-		certificates: map[string]*Certificate{}, used: map[string]int64{},
+		certificates: map[string]*Certificate{}, used: map[string]int64{}, passphrases: map[string]*Passphrase{},
 	}
 }
 
@@ -63,6 +64,11 @@ func (v *overlay) apply(ctx context.Context, h Hash, der []byte, o *Outcome) err
 		v.used[u.Ref] += u.N
 	}
 	v.archive = append(v.archive, o.Archive...)
+	for _, p := range o.Passphrases {
+		n := *p
+		n.Version++
+		v.passphrases[p.Owner] = &n
+	}
 	if o.CRL != nil {
 		v.crl = o.CRL
 	}
@@ -148,6 +154,26 @@ func (v *overlay) Secret(ctx context.Context, ref string) (*Secret, error) {
 		s = &c
 	}
 	return s, err
+}
+
+func (v *overlay) Passphrase(ctx context.Context, owner string) (*Passphrase, error) {
+	if p := v.passphrases[owner]; p != nil {
+		return p, nil
+	}
+	return v.View.Passphrase(ctx, owner)
+}
+
+func (v *overlay) PassphraseOfKey(ctx context.Context, keyID []byte) (*Passphrase, error) {
+	for _, p := range v.passphrases {
+		if bytes.Equal(p.KeyID, keyID) {
+			return p, nil
+		}
+	}
+	p, err := v.View.PassphraseOfKey(ctx, keyID)
+	if p != nil && v.passphrases[p.Owner] != nil {
+		p = nil // it has another name now
+	}
+	return p, err
 }
 
 func (v *overlay) ArchivedKeys(ctx context.Context, requester string, limit int) ([]*ArchivedKey, error) {

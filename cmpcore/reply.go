@@ -3,6 +3,7 @@ package cmpcore
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"cmp-batch/cmpcore/cmp"
@@ -36,6 +37,16 @@ func (x *exchange) reply(body cmp.Body, o replyOptions) error {
 		SenderNonce:   nonce,
 		RecipNonce:    req.SenderNonce,
 		GeneralInfo:   o.info,
+	}
+	if body.Type() != cmp.TypeError || x.out.Disposition != Refused {
+		tell, err := x.tellPassphrase()
+		if err != nil {
+			return err
+		}
+		if tell {
+			h.GeneralInfo = append(slices.Clone(h.GeneralInfo), cmp.InfoTypeAndValue{Type: cmp.OIDRevPassphrase})
+		}
+		x.keepPassphrase()
 	}
 	switch {
 	case h.PVNO == 1: // below all that is known here: the lowest (RFC 9810 section 7)

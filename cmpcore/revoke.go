@@ -144,8 +144,7 @@ func (x *exchange) judgeRevocation(rule *Rule, d *cmp.RevDetails) (*CertificateC
 	if cert == nil {
 		return nil, refuse(cmp.BadCertID, "certDetails names no certificate of this CA")
 	}
-	own := cert.Requester == x.who.identity || x.who.issued != nil && bytes.Equal(x.who.issued.Serial, cert.Serial)
-	if !own && !rule.RevokeAny {
+	if !x.who.owns(cert) && (x.who.phrase != nil || !rule.RevokeAny) {
 		return nil, refuse(cmp.NotAuthorized, "this requester may not revoke this certificate").because("serial %x", cert.Serial)
 	}
 	return revocationChange(cert, reason, invalidity, x.now)

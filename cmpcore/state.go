@@ -141,6 +141,18 @@ type ArchivedKey struct {
 	Envelope  []byte // encrypted; no Store looks inside
 }
 
+// Passphrase is a revocation passphrase that a requester has left here (RFC 9810
+// section 5.3.19.9 and appendix B). It authenticates rr for the certificate of
+// Owner and for those that were issued at its request, and nothing else.
+type Passphrase struct {
+	Owner   string // a Requester: the key, each has one at most
+	Version int64
+	KeyID   []byte // the owner's name for it, of senderKID; no two have the same; nil: none
+	Sealed  []byte // opened by Config.UnsealPassphrase
+	Rule    string // name of the rule that let it be left
+	Created time.Time
+}
+
 // Answer is what was said to a message.
 type Answer struct {
 	Disposition Disposition

@@ -27,6 +27,7 @@ type store struct {
 	secrets      map[string]*cmpcore.Secret
 	answers      map[cmpcore.Hash]*cmpcore.Answer
 	archive      []*cmpcore.ArchivedKey
+	passphrases  map[string]*cmpcore.Passphrase
 	outgoing     []cmpcore.Outgoing
 	crl          *cmpcore.CRL
 	audit        []cmpcore.AuditEntry
@@ -37,7 +38,7 @@ func newStore() *store {
 	return &store{
 		transactions: map[cmpcore.TransactionKey]*cmpcore.Transaction{}, messages: map[cmpcore.Hash][]byte{},
 		certs: map[string]*cmpcore.Certificate{}, secrets: map[string]*cmpcore.Secret{},
-		answers: map[cmpcore.Hash]*cmpcore.Answer{},
+		answers: map[cmpcore.Hash]*cmpcore.Answer{}, passphrases: map[string]*cmpcore.Passphrase{},
 	}
 }
 
@@ -77,6 +78,19 @@ func (s *store) ArchivedKeysOf(_ context.Context, requester string, keyID [20]by
 		}
 	}
 	return list, s.fail
+}
+
+func (s *store) Passphrase(_ context.Context, owner string) (*cmpcore.Passphrase, error) {
+	return copyOf(s.passphrases[owner]), s.fail
+}
+
+func (s *store) PassphraseOfKey(_ context.Context, keyID []byte) (*cmpcore.Passphrase, error) {
+	for _, p := range s.passphrases {
+		if bytes.Equal(p.KeyID, keyID) {
+			return copyOf(p), s.fail
+		}
+	}
+	return nil, s.fail
 }
 
 func (s *store) Certificate(_ context.Context, serial []byte) (*cmpcore.Certificate, error) {
@@ -147,6 +161,7 @@ func (s *store) copy() *store {
 	c := *s
 	c.transactions, c.order, c.messages = maps.Clone(s.transactions), slices.Clone(s.order), maps.Clone(s.messages)
 	c.certs, c.secrets, c.answers = maps.Clone(s.certs), maps.Clone(s.secrets), maps.Clone(s.answers)
+	c.passphrases = maps.Clone(s.passphrases)
 	for k, v := range c.certs {
 		c.certs[k] = copyOf(v)
 	}
@@ -217,6 +232,16 @@ func (s *store) commitOne(h cmpcore.Hash, der []byte, o *cmpcore.Outcome) error 
 			return fmt.Errorf("%w: secret %s", errConflict, u.Ref)
 		}
 	}
+	for _, p := range o.Passphrases {
+		if old := s.passphrases[p.Owner]; old == nil && p.Version != 0 || old != nil && old.Version != p.Version {
+			return fmt.Errorf("%w: passphrase of %s", errConflict, p.Owner)
+		}
+		for _, other := range s.passphrases {
+			if len(p.KeyID) > 0 && other.Owner != p.Owner && bytes.Equal(other.KeyID, p.KeyID) {
+				return fmt.Errorf("%w: passphrase named %q", errConflict, p.KeyID)
+			}
+		}
+	}
 	if o.CRL != nil && s.crl != nil && o.CRL.Number <= s.crl.Number {
 		return fmt.Errorf("%w: CRL number", errConflict)
 	}
@@ -254,6 +279,11 @@ func (s *store) commitOne(h cmpcore.Hash, der []byte, o *cmpcore.Outcome) error 
 	if h != (cmpcore.Hash{}) {
 		s.answers[h] = &cmpcore.Answer{Disposition: o.Disposition, Reply: o.Reply, Reason: o.Reason}
 	}
+	for _, p := range o.Passphrases {
+		p = copyOf(p)
+		p.Version++
+		s.passphrases[p.Owner] = p
+	}
 	s.archive = append(s.archive, o.Archive...)
 	s.outgoing = append(s.outgoing, o.Outgoing...)
 	s.audit = append(s.audit, o.Audit...)
@@ -262,7 +292,7 @@ func (s *store) commitOne(h cmpcore.Hash, der []byte, o *cmpcore.Outcome) error 
 
 // events are the words of the audit log.
 var events = []string{"issued", "refused", "revoked", "unrevoked", "announced", "announcement", "confirmed", "rejected", "expired", "waiting",
-	"approved", "rejected-by-operator", "peer-error", "informed", "crl", "nested", "challenged", "recovered"}
+	"approved", "rejected-by-operator", "peer-error", "informed", "crl", "nested", "challenged", "recovered", "passphrase"}
 
 // checkOutcome holds every outcome to what its type promises.
 func checkOutcome(t testing.TB, now time.Time, o *cmpcore.Outcome) {
@@ -352,6 +382,14 @@ func checkOutcome(t testing.TB, now time.Time, o *cmpcore.Outcome) {
 	for _, u := range o.SecretUses {
 		if u.N != int64(len(o.Certificates)) {
 			bad("secret %s is used %d times for %d certificates", u.Ref, u.N, len(o.Certificates))
+		}
+	}
+	for _, p := range o.Passphrases {
+		if p.Owner == "" || p.Rule == "" || len(p.Sealed) == 0 || !p.Created.Equal(now) {
+			bad("passphrase %+v", p)
+		}
+		if o.Disposition == cmpcore.Failed || o.Disposition == cmpcore.Silent {
+			bad("%s, and yet a passphrase is kept", o.Disposition)
 		}
 	}
 	for _, a := range o.Audit {

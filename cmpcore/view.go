@@ -24,6 +24,10 @@ type View interface {
 	// this key identifier.
 	CertificatesOfKey(ctx context.Context, keyID [20]byte, limit int) ([]*Certificate, error)
 	Secret(ctx context.Context, ref string) (*Secret, error)
+	// Passphrase gives the revocation passphrase that a requester has left.
+	Passphrase(ctx context.Context, owner string) (*Passphrase, error)
+	// PassphraseOfKey gives the one with this key identifier, which is not empty.
+	PassphraseOfKey(ctx context.Context, keyID []byte) (*Passphrase, error)
 	// ArchivedKeys lists, newest first, at most limit keys that a requester gave
 	// to keep.
 	ArchivedKeys(ctx context.Context, requester string, limit int) ([]*ArchivedKey, error)

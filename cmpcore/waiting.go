@@ -59,8 +59,12 @@ func (x *exchange) wait(rule *Rule, t *Transaction, summary string, body cmp.Bod
 	// Nothing is granted yet, so nothing must still hold at this commit.
 	x.out.Relied = nil
 	x.audit("waiting", func(a *AuditEntry) { a.Detail = clip(t.Summary) })
+	if x.left != nil && x.who.phrase != nil {
+		return refuse(cmp.BadRequest, "a new revocation passphrase is not taken with a request that waits: the one before is needed to ask for its answer")
+	}
 	if t.Held {
 		x.out.Disposition = Held
+		x.keepPassphrase() // not with the answer, which may come late
 		return nil
 	}
 	x.out.Disposition = Waiting

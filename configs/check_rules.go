@@ -54,6 +54,9 @@ func (r *reader) rules(w *written, dir string) []Rule {
 			r.fault(child(at, "may"), "krr brings archived keys, and nothing opens the archive; write ca.encryption")
 		}
 		r.keysOfProofs(at, &rules[i], &w.CA)
+		if w.CA.Encryption == nil && rules[i].Passphrases && rules[i].Certificate != nil {
+			r.fault(child(at, "revocation_passphrases"), "holders of certificates send them encrypted; write ca.encryption, whose certificate is what they are encrypted to")
+		}
 		if w.CA.Encryption == nil && rules[i].Archive != "none" && rules[i].Archive != "" {
 			r.fault(child(at, "archive"), "keys come encrypted, and are kept so; write ca.encryption, whose certificate is what they are encrypted to")
 		}
@@ -109,7 +112,7 @@ func (r *reader) uniqueName(at, name string, seen map[string]int, i int) {
 
 func (r *reader) rule(at string, w *writtenRule, profiles []string, caProfiles map[string]bool, people int, dir string) Rule {
 	out := Rule{
-		Name: w.Name, Profiles: w.Profile, KeyTypes: w.KeyTypes, Own: w.Own, RAVerified: w.RAVerified,
+		Name: w.Name, Profiles: w.Profile, KeyTypes: w.KeyTypes, Own: w.Own, RAVerified: w.RAVerified, Passphrases: w.RevocationPassphrases,
 		CentralKeys: w.CentralKeys, SameKey: w.Update.SameKey, ChangeNames: w.Update.ChangeNames, UpdateAny: w.Update.Any, RevokeAny: w.Revoke.Any,
 		Subjects: r.subjects(child(at, "subjects"), w.Subjects),
 	}
@@ -308,6 +311,7 @@ func (r *reader) uselessKeys(at string, out *Rule) {
 	useless("archive", !out.may(cmp.TypeIR, cmp.TypeCR, cmp.TypeKUR), "it is about ir, cr and kur, and none is in may")
 	useless("update", !out.may(cmp.TypeKUR), "kur is not in may")
 	useless("revoke", !out.may(cmp.TypeRR), "rr is not in may")
+	useless("revocation_passphrases", !out.may(cmp.TypeRR), "rr is not in may")
 	if out.Own && out.Certificate == nil && len(out.Secret) > 0 {
 		useless("own", true, "a holder of a secret has no certificate of its own")
 	}

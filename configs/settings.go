@@ -113,6 +113,7 @@ type Rule struct {
 	Unattended  bool   // nobody is asked, not even for ccr and krr
 	Archive     string // of private keys: none, allowed or required
 	RAVerified  bool
+	Passphrases bool // for revocation may be left
 	SameKey     bool // kur may keep the key
 	ChangeNames bool // kur may change the names
 	UpdateAny   bool // kur for any certificate

@@ -292,6 +292,12 @@ type writtenRule struct {
 	Update writtenUpdate `yaml:"update"`
 	// What may be revoked (rr).
 	Revoke writtenRevoke `yaml:"revoke"`
+	// They may leave a revocation passphrase (revPassphrase), by genm or in the
+	// header of any message. A revocation of their own certificates, and of those
+	// that they have asked for, may then be protected by it, when all else is
+	// lost. It comes encrypted to the certificate of ca.encryption, or by the
+	// shared secret that protects the message.
+	RevocationPassphrases bool `yaml:"revocation_passphrases"`
 }
 
 func (r *writtenRule) defaults() {

@@ -139,6 +139,11 @@ type Ledger interface {
 	// RemoveSecret is [ErrNotFound] where there is none.
 	RemoveSecret(ctx context.Context, ref string) error
 
+	// Passphrases yields the revocation passphrases, by owner.
+	Passphrases(ctx context.Context) iter.Seq2[*cmpcore.Passphrase, error]
+	// RemovePassphrase is [ErrNotFound] where there is none.
+	RemovePassphrase(ctx context.Context, owner string) error
+
 	// Certificates yields the certificates that match, in order of issue.
 	Certificates(ctx context.Context, f CertFilter) iter.Seq2[*cmpcore.Certificate, error]
 
@@ -196,7 +201,7 @@ type Counts struct {
 	Messages, Undelivered, Held, Failed                   int64
 	Waiting, AwaitingConfirm, AwaitingProof               int64
 	Certificates, Unconfirmed, Valid, RevokedCertificates int64
-	Secrets, ArchivedKeys, AuditRecords                   int64
+	Secrets, Passphrases, ArchivedKeys, AuditRecords      int64
 }
 
 // AuditRecord is the audit log of one commit: its entries as JSON lines, and a

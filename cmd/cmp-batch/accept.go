@@ -178,7 +178,9 @@ type acceptReport struct {
 	NewRoots     []newRootReport `json:"new_roots,omitempty"`
 	// Answers are those of a genp that are no files, by type, in words.
 	Answers map[string]string `json:"answers,omitempty"`
-	Done    bool              `json:"done"`
+	// RevocationPassphrase says of one that was left: taken, or not taken.
+	RevocationPassphrase string `json:"revocation_passphrase,omitempty"`
+	Done                 bool   `json:"done"`
 
 	Nested []nestedReport `json:"nested,omitempty"` // of a batch, in the order of its messages
 }
@@ -277,6 +279,10 @@ func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) 
 		}
 	}
 	lines = append(lines, told...)
+	if r.Passphrase != "" {
+		rep.RevocationPassphrase = string(r.Passphrase)
+		say("revocation passphrase: %s", r.Passphrase)
+	}
 	if r.Waiting != nil {
 		rep.Status, rep.CheckAfter, rep.Text = "waiting", int64(r.Waiting.CheckAfter/time.Second), strings.Join(r.Waiting.Reason, "; ")
 		say("waiting: ask again in %s %q", r.Waiting.CheckAfter, rep.Text)

@@ -322,6 +322,12 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 		Unseal: func(s *cmpcore.Secret) ([]byte, error) {
 			return a.vault.Open(s.Ref, s.Sealed)
 		},
+		SealPassphrase: func(p *cmpcore.Passphrase, value []byte) ([]byte, error) {
+			return a.vault.Seal(rand.Reader, passphraseContext(p), value)
+		},
+		UnsealPassphrase: func(p *cmpcore.Passphrase) ([]byte, error) {
+			return a.vault.Open(passphraseContext(p), p.Sealed)
+		},
 	}
 	if a.vault != nil { // ca activate only looks whether the configuration is good
 		ec.KEMSeed = a.vault.Derive("KEM ciphertexts for requesters")
@@ -397,6 +403,12 @@ func (a *authority) newEngine() (*cmpcore.Engine, error) {
 	return cmpcore.New(ec)
 }
 
+// passphraseContext is what seals a revocation passphrase for its owner. No
+// reference of a secret has control characters.
+func passphraseContext(p *cmpcore.Passphrase) string {
+	return "\x00revocation passphrase\x00" + p.Owner
+}
+
 // mostRequests is what the parser must let through so that each policy can
 // apply its own bound.
 func mostRequests(cfg *configs.Config) int {
@@ -437,7 +449,7 @@ func engineRule(r *configs.Rule) (cmpcore.Rule, error) {
 		Name: r.Name, May: r.May, Profiles: r.Profiles, Own: r.Own, KeyTypes: r.KeyTypes, CentralKeys: r.CentralKeys,
 		Approval: r.Approval, Approvals: r.Approvals, Unattended: r.Unattended, Archive: archiveModes[r.Archive], EncrKey: encrKeyModes[r.EncrKey],
 		Proofs:     proofs(r.Proofs),
-		RAVerified: r.RAVerified, SameKey: r.SameKey, ChangeNames: r.ChangeNames, UpdateAny: r.UpdateAny, RevokeAny: r.RevokeAny,
+		RAVerified: r.RAVerified, Passphrases: r.Passphrases, SameKey: r.SameKey, ChangeNames: r.ChangeNames, UpdateAny: r.UpdateAny, RevokeAny: r.RevokeAny,
 		Names: matchNames(r.Subjects),
 	}
 	h := r.Certificate

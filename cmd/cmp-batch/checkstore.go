@@ -9,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"cmp-batch/cmpcore"
+	"cmp-batch/configs"
 	"cmp-batch/spool/sqlite"
 )
 
@@ -98,12 +100,34 @@ func (k *checker) secrets(ctx context.Context) {
 			add("useless")
 		}
 	}
+	for p, err := range k.a.store.Passphrases(ctx) {
+		if err != nil {
+			k.fail("secrets", "", "%v", err)
+			return
+		}
+		ref := fmt.Sprintf("%.100q", passphrasePrefix+p.Owner)
+		if value, err := k.a.vault.Open(passphraseContext(p), p.Sealed); err != nil {
+			groups["lost"] = append(groups["lost"], ref)
+		} else {
+			clear(value)
+		}
+		if !slices.ContainsFunc(k.cfg.Rules, func(r configs.Rule) bool { return r.Name == p.Rule && r.Passphrases }) {
+			groups["idle"] = append(groups["idle"], ref)
+		}
+	}
 	list := func(group string) string {
 		refs := groups[group]
 		if len(refs) > name {
 			refs = append(refs[:name:name], fmt.Sprintf("and %d more", len(refs)-name))
 		}
 		return strings.Join(refs, ", ")
+	}
+	if len(groups["lost"]) > 0 {
+		k.fail("secrets", "cmp-batch secret rm drops them; their owners leave new ones", "revocation passphrases do not open: %s", list("lost"))
+	}
+	if len(groups["idle"]) > 0 {
+		k.warn("secrets", "cmp-batch secret rm drops them, or a rule of that name takes them again by revocation_passphrases",
+			"their rules take no revocation passphrases any more, so they revoke nothing: %s", list("idle"))
 	}
 	if len(groups["broken"]) > 0 {
 		k.fail("secrets", "remove and add them again", "do not open: %s", list("broken"))

@@ -117,7 +117,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for kind, n := range map[string]int64{
 		"messages": c.Messages, "undelivered": c.Undelivered, "held": c.Held, "failed": c.Failed,
 		"waiting": c.Waiting, "awaiting_confirm": c.AwaitingConfirm, "awaiting_proof": c.AwaitingProof,
-		"archived_keys": c.ArchivedKeys, "certificates": c.Certificates,
+		"archived_keys": c.ArchivedKeys, "passphrases": c.Passphrases, "certificates": c.Certificates,
 		"unconfirmed": c.Unconfirmed, "valid": c.Valid, "revoked": c.RevokedCertificates, "secrets": c.Secrets, "audit_records": c.AuditRecords,
 	} {
 		gauge(descStore, n, kind)

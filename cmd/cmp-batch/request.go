@@ -54,6 +54,7 @@ type requestFlags struct {
 	macHash, macHMAC         string
 	iterations               int
 	after                    string
+	revPassphrase            revPassphraseFlags
 }
 
 var requestKinds = map[string]cmp.BodyType{
@@ -86,6 +87,8 @@ writes FILE.key. Private keys come encrypted by what protects the request, or wi
   cmp-batch request rr --out d1-rr.pki --cert d1.crt --sign-key d1.key --revoke d1.crt --reason superseded
   cmp-batch request ccr --out x.pki --cert ca.crt --sign-key ca.key --passphrase-file pass --recipient "CN=Other CA" --validity 1y
   cmp-batch request krr --out k.pki --ref device-1 --secret-file d1.secret --subject CN=device-1
+  cmp-batch request genm --out p.pki --info revPassphrase --rev-passphrase d1.phrase --rev-passphrase-ref d1-lost --rev-passphrase-to enc.crt --cert d1.crt --sign-key d1.key
+  cmp-batch request rr --out d1-rr.pki --ref d1-lost --secret-file d1.phrase --revoke d1.crt --reason keyCompromise
   cmp-batch request genm --out q.pki --info caCerts,currentCRL --ref device-1 --secret-file d1.secret`,
 		Args:      only(1, "the kind is missing: ir, cr, kur, p10cr, rr, genm, ccr or krr"),
 		ValidArgs: []string{"ir", "cr", "kur", "p10cr", "rr", "genm", "ccr", "krr"},
@@ -139,6 +142,7 @@ writes FILE.key. Private keys come encrypted by what protects the request, or wi
 	fl.BoolVar(&f.kemMAC, "kem-mac", false, "protect by a KEM: --sign-key and --cert are of one; genm --info kemCiphertextInfo comes first, then --after")
 	fl.StringVar(&f.after, "after", "", "session `FILE` of the genm that fetched a ciphertext, with --kem-mac")
 	fl.StringVar(&f.kemCert, "ca-kem-cert", "", "certificate `FILE` of the CA's KEM key, under which it then protects its answers")
+	f.revPassphrase.flags(cmd)
 	cmd.AddCommand(c.nestCommand())
 	return c.withJSON(cmd)
 }
@@ -195,6 +199,9 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 			return usageError{fmt.Errorf("--recipient: %w", err)}
 		}
 	}
+	if o.RevPassphrase, err = f.revPassphrase.read(); err != nil {
+		return usageError{err}
+	}
 	wantsKey := kind != cmp.TypeRR && kind != cmp.TypeGenM && kind != cmp.TypeKRR && f.csr == "" && f.centralKey == ""
 	keyPath := ""
 	var key crypto.PrivateKey
@@ -248,13 +255,19 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 		o.Revocations = []client.Revocation{r}
 	case cmp.TypeGenM:
 		for _, name := range f.infos {
+			if t, err := client.InfoType(name); err == nil && t == cmp.OIDRevPassphrase {
+				if f.revPassphrase.file == "" {
+					return usage("--info %s leaves a passphrase: --rev-passphrase says which", name)
+				}
+				continue // added with its value
+			}
 			q, err := infoQuestion(name)
 			if err != nil {
 				return usageError{fmt.Errorf("--info: %w", err)}
 			}
 			o.Infos = append(o.Infos, q)
 		}
-		if len(o.Infos) == 0 {
+		if len(o.Infos) == 0 && o.RevPassphrase == nil {
 			return usage("--info says what to ask")
 		}
 	case cmp.TypeKRR:

@@ -102,6 +102,11 @@ type secretJSON struct {
 	MaxUses int64    `json:"max_uses,omitempty"`
 	Rule    string   `json:"rule,omitempty"`
 	Bodies  []string `json:"bodies,omitempty"`
+
+	// Of a revocation passphrase: whose it is, and what senderKID calls it.
+	PassphraseOf string `json:"passphrase_of,omitempty"`
+	Name         string `json:"name,omitempty"`
+	NameHex      string `json:"name_hex,omitempty"` // where the name is no UTF-8
 }
 
 func newSecretJSON(s *cmpcore.Secret) secretJSON {
@@ -111,6 +116,19 @@ func newSecretJSON(s *cmpcore.Secret) secretJSON {
 	}
 	if !utf8.ValidString(s.Ref) {
 		j.RefHex = hex.EncodeToString([]byte(s.Ref))
+	}
+	return j
+}
+
+// passphrasePrefix begins what stands in place of a reference for a revocation
+// passphrase; the owner follows. The audit log names it so too.
+const passphrasePrefix = "passphrase:"
+
+func newPassphraseJSON(p *cmpcore.Passphrase) secretJSON {
+	j := newSecretJSON(&cmpcore.Secret{Ref: passphrasePrefix + p.Owner, Created: p.Created, Rule: p.Rule, Bodies: []string{"rr"}})
+	j.PassphraseOf = p.Owner
+	if j.Name = string(p.KeyID); !utf8.ValidString(j.Name) {
+		j.NameHex = hex.EncodeToString(p.KeyID)
 	}
 	return j
 }
@@ -161,6 +179,12 @@ func (c *cli) addSecret(ctx context.Context, ref string, o secretOptions) error 
 	} else if known != nil {
 		return hint(usage("%q is registered already", ref), "cmp-batch secret rm removes it")
 	}
+	if p, err := a.store.View().PassphraseOfKey(ctx, []byte(ref)); err != nil {
+		return err
+	} else if p != nil {
+		return hint(usage("%q is the name of a revocation passphrase, which messages with the secret could not be told from", ref),
+			"take another reference, or drop it by cmp-batch secret rm %s", shellQuote(passphrasePrefix+p.Owner))
+	}
 	if s.Sealed, err = a.vault.Seal(rand.Reader, ref, value); err != nil {
 		return err
 	}
@@ -183,6 +207,8 @@ func checkRef(ref string) error {
 		return usage("the reference is empty")
 	case len(ref) > maxRef:
 		return usage("the reference has %d octets; the most is %d", len(ref), maxRef)
+	case strings.HasPrefix(ref, passphrasePrefix):
+		return usage("the reference %.80q begins as those of revocation passphrases do", ref)
 	case strings.ContainsFunc(ref, func(r rune) bool { return unicode.IsControl(r) }):
 		return usage("the reference %.80q has control characters", ref)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -19,6 +20,10 @@ func (c *cli) secretListCommand() *cobra.Command {
 		Use:     "ls",
 		Aliases: []string{"list"},
 		Short:   "List the registered secrets, without their values",
+		Long: `List the registered secrets, and the revocation passphrases that requesters have
+left (passphrase:OWNER), without their values. A passphrase is good for rr alone,
+of the certificates of its owner: cert:SERIAL is the holder of that certificate,
+secret:REF whoever has that secret.`,
 		Example: `  cmp-batch secret ls
   cmp-batch secret ls --json`,
 		Args: atMost(0),
@@ -43,6 +48,18 @@ func (c *cli) secretListCommand() *cobra.Command {
 				}
 				t.row(cmptext.Escape(s.Ref), age(now.Sub(s.Created))+" ago", until(s.Expires, now), usesOf(s),
 					orAny(s.Rule), orAny(strings.Join(s.Bodies, ",")))
+			}
+			for p, err := range a.store.Passphrases(ctx) {
+				if err != nil {
+					return errors.Join(t.end(), err)
+				}
+				if c.json {
+					if err := c.printJSON(newPassphraseJSON(p)); err != nil {
+						return err
+					}
+					continue
+				}
+				t.row(cmptext.Escape(passphrasePrefix+p.Owner), age(now.Sub(p.Created))+" ago", "never", "-", p.Rule, "rr only")
 			}
 			if t.n == 0 && !c.json {
 				fmt.Fprintln(c.stdout, "no secrets yet; cmp-batch secret add REF --generate makes one")
@@ -76,10 +93,14 @@ func (c *cli) secretRemoveCommand() *cobra.Command {
 brought stay valid. A transaction that is under way, such as one that waits for
 a person or for a confirmation, cannot be ended with a removed secret.
 
+passphrase:OWNER, as secret ls lists it, drops a revocation passphrase. One that
+was left under a secret outlives that: certificates stay, and may be lost later.
+
 A reference that is not registered is wrong use: exit 2, and the others that
 were named are removed.`,
-		Example: `  cmp-batch secret rm device-1`,
-		Args:    needs(1, "the reference is missing"),
+		Example: `  cmp-batch secret rm device-1
+  cmp-batch secret rm passphrase:secret:device-1`,
+		Args: needs(1, "the reference is missing"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			a, err := c.openLedger(ctx)
@@ -89,15 +110,11 @@ were named are removed.`,
 			defer a.close()
 			var errs []error
 			for _, ref := range args {
-				err := a.store.RemoveSecret(ctx, ref)
-				if errors.Is(err, spool.ErrNotFound) {
+				err := a.removeSecret(ctx, ref)
+				switch {
+				case errors.Is(err, spool.ErrNotFound):
 					errs = append(errs, usage("no secret has the reference %.80q", ref))
 					continue
-				}
-				if err == nil {
-					err = a.note(ctx, cmpcore.AuditEntry{Event: "secret-removed", Detail: fmt.Sprintf("reference %.100q", ref)})
-				}
-				switch {
 				case err != nil:
 					return errors.Join(append(errs, err)...)
 				case c.json:
@@ -113,4 +130,25 @@ were named are removed.`,
 		},
 	}
 	return c.withJSON(c.withConfig(cmd))
+}
+
+// removeSecret removes a secret, or the revocation passphrase that ref stands
+// for, and says what of a secret stays.
+func (a *authority) removeSecret(ctx context.Context, ref string) error {
+	err := a.store.RemoveSecret(ctx, ref)
+	if owner, ok := strings.CutPrefix(ref, passphrasePrefix); ok && errors.Is(err, spool.ErrNotFound) {
+		if err := a.store.RemovePassphrase(ctx, owner); err != nil {
+			return err
+		}
+		return a.note(ctx, cmpcore.AuditEntry{Event: "passphrase-removed", Detail: fmt.Sprintf("revocation passphrase of %.100q", owner)})
+	}
+	if err != nil {
+		return err
+	}
+	left, err := a.store.View().Passphrase(ctx, "secret:"+ref)
+	if left != nil {
+		fmt.Fprintf(a.cli.stderr, "note: the revocation passphrase that was left under %.100q stays; cmp-batch secret rm %s drops it\n",
+			ref, shellQuote(passphrasePrefix+left.Owner))
+	}
+	return errors.Join(err, a.note(ctx, cmpcore.AuditEntry{Event: "secret-removed", Detail: fmt.Sprintf("reference %.100q", ref)}))
 }

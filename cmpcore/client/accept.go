@@ -69,6 +69,7 @@ func (s *Session) accept(m *cmp.PKIMessage, c *Credentials) (*Result, error) {
 	if signer != nil {
 		r.Signer = signer.Raw
 	}
+	s.passphraseAnswered(m, r)
 	switch b := m.Body.(type) {
 	case *cmp.ErrorMsg:
 		err = s.peerError(m, b, c, r)

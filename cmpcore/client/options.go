@@ -38,6 +38,8 @@ type Options struct {
 	// CertProfile names profiles of the CA, one for each certificate (RFC 9810
 	// section 5.1.1.4).
 	CertProfile []string
+	// RevPassphrase is left at the CA with the request.
+	RevPassphrase *RevPassphrase
 	// GeneralInfo and ExtraCerts are sent besides what the above make.
 	GeneralInfo []cmp.InfoTypeAndValue
 	ExtraCerts  [][]byte

@@ -181,6 +181,7 @@ func TestRefusedOptions(t *testing.T) {
 		change(&r[0])
 		return r
 	}
+	const long = "correct horse battery staple"
 	mac := withSecret(secret)
 	noRef := mac
 	noRef.Reference = nil
@@ -208,6 +209,13 @@ func TestRefusedOptions(t *testing.T) {
 		{"unknown hash", client.Options{Kind: cmp.TypeIR, Credentials: badMAC, Certificates: one()}, "md5"},
 		{"too many iterations", client.Options{Kind: cmp.TypeIR, Credentials: dear, Certificates: one()}, "iterations"},
 		{"pvno 1", client.Options{Kind: cmp.TypeIR, Credentials: mac, PVNO: 1, Certificates: one()}, "pvno"},
+		{"short passphrase", client.Options{Kind: cmp.TypeIR, Credentials: mac, Certificates: one(), RevPassphrase: &client.RevPassphrase{Value: []byte("fifteen octets!")}}, "at least 16 octets"},
+		{"passphrase of two lines", client.Options{Kind: cmp.TypeIR, Credentials: mac, Certificates: one(), RevPassphrase: &client.RevPassphrase{Value: []byte("sixteen\noctets!!")}}, "control characters"},
+		{"passphrase to nobody", client.Options{Kind: cmp.TypeIR, Credentials: p.signed(), Certificates: one(), RevPassphrase: &client.RevPassphrase{Value: []byte(long)}}, "encryption certificate"},
+		{"passphrase to no certificate", client.Options{Kind: cmp.TypeIR, Credentials: mac, Certificates: one(), RevPassphrase: &client.RevPassphrase{Value: []byte(long), To: []byte{0x30, 0}}}, "certificate to encrypt"},
+		{"passphrase at version 2", client.Options{Kind: cmp.TypeIR, Credentials: mac, PVNO: 2, Certificates: one(), RevPassphrase: &client.RevPassphrase{Value: []byte(long)}}, "pvno 3"},
+		{"two passphrases", client.Options{Kind: cmp.TypeIR, Credentials: mac, Certificates: one(), RevPassphrase: &client.RevPassphrase{Value: []byte(long)},
+			GeneralInfo: []cmp.InfoTypeAndValue{{Type: cmp.OIDRevPassphrase}}}, "two revocation passphrases"},
 		{"ir without certificates", client.Options{Kind: cmp.TypeIR, Credentials: mac}, "ir needs certificates"},
 		{"ir with PKCS #10", client.Options{Kind: cmp.TypeIR, Credentials: mac, Certificates: one(), PKCS10: []byte{1}}, "no place for a PKCS"},
 		{"rr with certificates", client.Options{Kind: cmp.TypeRR, Credentials: mac, Certificates: one(), Revocations: []client.Revocation{{Certificate: p.ee.der()}}}, "no place for certificates"},

@@ -30,6 +30,9 @@ type Result struct {
 	Infos       []cmp.InfoTypeAndValue // of genp
 	Recovery    *RecoveryResult        // of krp
 
+	// Passphrase says in the first answer whether a [RevPassphrase] was taken.
+	Passphrase PassphraseState
+
 	// Nested are the answers to the messages of [Nest], in their order. Those that
 	// need no answer are not among them.
 	Nested []NestedAnswer

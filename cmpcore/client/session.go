@@ -42,6 +42,9 @@ type Session struct {
 	EncrKey Octets `json:"encr_key,omitempty"`
 
 	ImplicitConfirm bool `json:"implicit_confirm,omitempty"` // asked for
+	// Passphrase tells that a revocation passphrase was sent, of which no answer
+	// has said whether it was taken.
+	Passphrase bool `json:"passphrase,omitempty"`
 
 	Items       []Item       `json:"items,omitempty"`
 	Revocations []RevokeItem `json:"revocations,omitempty"`

@@ -29,7 +29,7 @@ func Start(o Options) (*Session, []byte, error) {
 	}
 	if o.PVNO == 0 {
 		o.PVNO = 2
-		if o.Credentials.Trust.KEM != nil || o.Credentials.KEMKey != nil {
+		if o.Credentials.Trust.KEM != nil || o.Credentials.KEMKey != nil || o.RevPassphrase != nil {
 			o.PVNO = 3
 		}
 	}
@@ -41,6 +41,9 @@ func Start(o Options) (*Session, []byte, error) {
 		ExpectSender: Octets(o.ExpectSender), NoTime: o.NoTime, ImplicitConfirm: o.ImplicitConfirm,
 	}
 	if s.Protection, err = protection(&o.Credentials); err != nil {
+		return nil, nil, err
+	}
+	if err := o.leavePassphrase(s); err != nil {
 		return nil, nil, err
 	}
 	q := &request{Options: &o, session: s, own: own}

@@ -315,11 +315,12 @@ func enveloped(n *node, key string, der []byte) {
 		return
 	}
 	l := c.list("recipients")
+	var localKeyID []byte
 	if e, err := cms.ParseEnvelopedData(der); err == nil {
 		for _, r := range e.Recipients() {
 			l.str("", l.recipient(&r))
 		}
-		recipients = nil
+		recipients, localKeyID = nil, e.LocalKeyID
 	}
 	for !recipients.Empty() {
 		var e cryptobyte.String
@@ -334,6 +335,9 @@ func enveloped(n *node, key string, der []byte) {
 	}
 	if a, ok := pkix.ReadAlgorithm(&content); ok {
 		algorithm(c, "contentEncryptionAlgorithm", a)
+	}
+	if len(localKeyID) > 0 {
+		c.hex("localKeyId", localKeyID)
 	}
 }
 

@@ -17,6 +17,9 @@ type EncryptOptions struct {
 	// Cipher is one of [CipherNames] of the mode that is needed; by default it
 	// has a key of 256 bits.
 	Cipher string
+	// LocalKeyID, where set, goes along in the clear as the attribute localKeyId
+	// (RFC 2985 section 5.5.2). It is for [Encrypt].
+	LocalKeyID []byte
 }
 
 // Encrypt makes an EnvelopedData, an element as crmf.EncryptedKey wants it, for
@@ -39,11 +42,19 @@ func Encrypt(rand io.Reader, to []*Recipient, contentType pkix.OID, content []by
 	if err != nil {
 		return nil, at("envelopedData", err)
 	}
+	var attrs [][]byte
+	if o != nil && len(o.LocalKeyID) > 0 {
+		attrs = append(attrs, marshalAttribute(oidLocalKeyID, func(b *cryptobyte.Builder) { b.AddASN1OctetString(o.LocalKeyID) }))
+		version = max(version, 2)
+	}
 	var b cryptobyte.Builder
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(int64(version))
 		addSet(b, asn1.SET, infos)
 		addEncryptedContent(b, contentType, a, data)
+		if attrs != nil {
+			addSet(b, cons(1), attrs)
+		}
 	})
 	return b.Bytes()
 }

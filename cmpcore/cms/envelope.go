@@ -21,6 +21,10 @@ type Envelope struct {
 	Cipher pkix.AlgorithmIdentifier
 	// Authenticated tells an AuthEnvelopedData.
 	Authenticated bool
+	// LocalKeyID is the attribute localKeyId of an EnvelopedData, by which RFC
+	// 9810 appendix B names a revocation passphrase; nil where absent. Nothing
+	// protects it.
+	LocalKeyID []byte
 
 	recipients []*recipientInfo
 	encrypted  []byte
@@ -77,11 +81,27 @@ func ParseEnvelopedData(b []byte) (*Envelope, error) {
 		return nil, at(where, err)
 	}
 	if seq.PeekASN1Tag(cons(1)) {
-		if _, _, err := readAttributes(&seq, cons(1), "unprotectedAttrs", false); err != nil {
+		attrs, _, err := readAttributes(&seq, cons(1), "unprotectedAttrs", false)
+		if err == nil {
+			e.LocalKeyID, err = localKeyID(attrs)
+		}
+		if err != nil {
 			return nil, at(where, err)
 		}
 	}
 	return e, end(where, seq)
+}
+
+func localKeyID(attrs []attribute) ([]byte, error) {
+	v, present, ok := single(attrs, oidLocalKeyID)
+	if !present {
+		return nil, nil
+	}
+	var id cryptobyte.String
+	if !ok || !v.ReadASN1(&id, asn1.OCTET_STRING) || !v.Empty() || len(id) == 0 {
+		return nil, malformed("localKeyId")
+	}
+	return id, nil
 }
 
 // ParseAuthEnvelopedData reads an AuthEnvelopedData that is all of b. Nothing

@@ -158,6 +158,33 @@ func TestVersionsAreThoseOfRFC5652(t *testing.T) {
 	}
 }
 
+// localKeyId of RFC 2985 section 5.5.2 is the only attribute, in the clear.
+func TestALocalKeyIDGoesAlong(t *testing.T) {
+	o := &EncryptOptions{LocalKeyID: []byte("my key")}
+	der := must[[]byte](t)(Encrypt(rand.Reader, []*Recipient{forParty(t, "rsa no ski", nil)}, OIDData, testContent, o))
+	attr := []byte("\xa1\x19\x30\x17\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x15\x31\x0a\x04\x06my key")
+	attr[1], attr[3] = byte(len(attr)-2), byte(len(attr)-4)
+	attr[16], attr[18] = 8, 6
+	if !bytes.HasSuffix(der, attr) {
+		t.Errorf("the end is %x, not %x", der[len(der)-len(attr):], attr)
+	}
+	e := must[*Envelope](t)(ParseEnvelopedData(der))
+	if string(e.LocalKeyID) != "my key" {
+		t.Errorf("localKeyId %q", e.LocalKeyID)
+	}
+	if got, err := e.Decrypt(rand.Reader, keyOf(t, "rsa no ski"), nil); err != nil || !bytes.Equal(got, testContent) {
+		t.Errorf("%q %v", got, err)
+	}
+	in := cryptobyte.String(der)
+	var seq, v cryptobyte.String
+	if !in.ReadASN1(&seq, asn1.SEQUENCE) || !seq.ReadASN1(&v, asn1.INTEGER) || v[0] != 2 {
+		t.Errorf("version %x, not 2, which RFC 5652 section 6.1 has for attributes", v)
+	}
+	if e := must[*Envelope](t)(ParseEnvelopedData(must[[]byte](t)(Encrypt(rand.Reader, []*Recipient{forParty(t, "rsa", nil)}, OIDData, testContent, nil)))); e.LocalKeyID != nil {
+		t.Error("a localKeyId from nowhere")
+	}
+}
+
 func TestKeyUsageDecidesForWhomToEncrypt(t *testing.T) {
 	all := everybody(t)
 	for _, c := range []struct {

@@ -21,4 +21,5 @@ var (
 	oidMessageDigest = pkix.MustOID("1.2.840.113549.1.9.4")
 	oidSigningTime   = pkix.MustOID("1.2.840.113549.1.9.5")
 	oidProtection    = pkix.MustOID("1.2.840.113549.1.9.52") // CMSAlgorithmProtection, RFC 6211
+	oidLocalKeyID    = pkix.MustOID("1.2.840.113549.1.9.21") // RFC 2985 section 5.5.2
 )

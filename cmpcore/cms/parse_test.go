@@ -37,6 +37,9 @@ func TestTheOptionalPartsOfAnEnvelopeAreBounded(t *testing.T) {
 	other := element(cons(4), element(asn1.OBJECT_IDENTIFIER, []byte(OIDData)), number(1))
 	cert := everybody(t)["p256"].cert
 	attr := marshalAttribute(oidSigningTime, OIDData.Add)
+	local := func(values ...[]byte) []byte {
+		return marshalAttribute(oidLocalKeyID, func(b *cryptobyte.Builder) { b.AddBytes(bytes.Join(values, nil)) })
+	}
 	set := func(parts ...[]byte) []byte { return element(asn1.SET, parts...) }
 	originator := func(n int) []byte { return element(cons(0), element(cons(0), bytes.Repeat(cert, n))) }
 	for _, c := range []struct {
@@ -52,6 +55,11 @@ func TestTheOptionalPartsOfAnEnvelopeAreBounded(t *testing.T) {
 		{"originatorInfo with more", [][]byte{number(2), element(cons(0), element(cons(2))), set(info), content}, ErrMalformed},
 		{"unprotectedAttrs", [][]byte{number(2), set(info), content, element(cons(1), attr)}, nil},
 		{"unprotectedAttrs, many", [][]byte{number(2), set(info), content, element(cons(1), bytes.Repeat(attr, MaxAttributes+1))}, ErrTooLarge},
+		{"localKeyId", [][]byte{number(2), set(info), content, element(cons(1), local(element(asn1.OCTET_STRING, []byte("k"))))}, nil},
+		{"localKeyId, empty", [][]byte{number(2), set(info), content, element(cons(1), local(element(asn1.OCTET_STRING)))}, ErrMalformed},
+		{"localKeyId, a number", [][]byte{number(2), set(info), content, element(cons(1), local(number(1)))}, ErrMalformed},
+		{"localKeyId, two values", [][]byte{number(2), set(info), content, element(cons(1), local(element(asn1.OCTET_STRING, []byte("k")), element(asn1.OCTET_STRING, []byte("l"))))}, ErrMalformed},
+		{"localKeyId, with more", [][]byte{number(2), set(info), content, element(cons(1), local(append(element(asn1.OCTET_STRING, []byte("k")), 5, 0)))}, ErrMalformed},
 		{"unprotectedAttrs, none", [][]byte{number(2), set(info), content, element(cons(1))}, ErrMalformed},
 		{"more", [][]byte{number(2), set(info), content, number(1)}, ErrMalformed},
 		{"version", [][]byte{number(1), set(info), content}, ErrMalformed},

@@ -151,6 +151,25 @@ func (d *data) fits(e *spool.Entry) bool {
 			return false
 		}
 	}
+	clear(seen)
+	for i, p := range o.Passphrases {
+		var version int64
+		if old := d.passphrases[p.Owner]; old != nil {
+			version = old.Version
+		}
+		if version != p.Version || seen[p.Owner] {
+			return false
+		}
+		seen[p.Owner] = true
+		if of := d.passphraseOfKey(p.KeyID); of != nil && of.Owner != p.Owner {
+			return false
+		}
+		for _, other := range o.Passphrases[:i] {
+			if len(p.KeyID) > 0 && bytes.Equal(other.KeyID, p.KeyID) {
+				return false
+			}
+		}
+	}
 	return o.CRL == nil || o.CRL.Number >= 0 && (d.crl == nil || o.CRL.Number > d.crl.Number)
 }
 
@@ -211,6 +230,11 @@ func (d *data) store(e *spool.Entry, batch int64, v *spool.Verdict, inner bool) 
 	for _, k := range o.Archive {
 		d.archive = append(d.archive, copyArchivedKey(k))
 	}
+	for _, p := range o.Passphrases {
+		p = copyPassphrase(p)
+		p.Version++
+		d.passphrases[p.Owner] = p
+	}
 	for _, out := range o.Outgoing {
 		d.lastMessage++
 		out.DER = bytes.Clone(out.DER)
@@ -250,6 +274,23 @@ func copyArchivedKey(t *cmpcore.ArchivedKey) *cmpcore.ArchivedKey {
 	c.Serial = bytes.Clone(t.Serial)
 	c.Subject = slices.Clone(t.Subject)
 	c.Envelope = bytes.Clone(t.Envelope)
+	return &c
+}
+
+// passphraseOfKey gives nil for the empty key identifier, which names none.
+func (d *data) passphraseOfKey(keyID []byte) *cmpcore.Passphrase {
+	for _, p := range d.passphrases {
+		if len(keyID) > 0 && bytes.Equal(p.KeyID, keyID) {
+			return p
+		}
+	}
+	return nil
+}
+
+func copyPassphrase(t *cmpcore.Passphrase) *cmpcore.Passphrase {
+	c := *t
+	c.KeyID = bytes.Clone(t.KeyID)
+	c.Sealed = bytes.Clone(t.Sealed)
 	return &c
 }
 

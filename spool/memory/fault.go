@@ -21,10 +21,12 @@ const (
 	Decide       Call = "Decide"
 	Freeze       Call = "Freeze"
 	Forget       Call = "Forget"
+
+	RemovePassphrase Call = "RemovePassphrase"
 )
 
 // Calls lists all kinds of writes.
-var Calls = []Call{Commit, Delivered, DeliveredOne, AddReturn, SetMeta, AddSecret, RemoveSecret, Decide, Freeze, Forget}
+var Calls = []Call{Commit, Delivered, DeliveredOne, AddReturn, SetMeta, AddSecret, RemoveSecret, RemovePassphrase, Decide, Freeze, Forget}
 
 // Fault is asked at the start of each write, and may itself use the Store, for
 // a competing change. The write happens if apply says so; its caller gets err.

@@ -63,6 +63,27 @@ func (s *Store) RemoveSecret(ctx context.Context, ref string) error {
 	})
 }
 
+// Passphrases yields all, by owner.
+func (s *Store) Passphrases(ctx context.Context) iter.Seq2[*cmpcore.Passphrase, error] {
+	return each(ctx, s.d, func() (list []*cmpcore.Passphrase) {
+		for _, owner := range slices.Sorted(maps.Keys(s.d.passphrases)) {
+			list = append(list, copyPassphrase(s.d.passphrases[owner]))
+		}
+		return list
+	})
+}
+
+// RemovePassphrase removes one.
+func (s *Store) RemovePassphrase(ctx context.Context, owner string) error {
+	return s.write(ctx, RemovePassphrase, func(d *data) error {
+		if d.passphrases[owner] == nil {
+			return fmt.Errorf("remove revocation passphrase: %.64q: %w", owner, spool.ErrNotFound)
+		}
+		delete(d.passphrases, owner)
+		return nil
+	})
+}
+
 // Certificates yields what f selects.
 func (s *Store) Certificates(ctx context.Context, f spool.CertFilter) iter.Seq2[*cmpcore.Certificate, error] {
 	return each(ctx, s.d, func() (list []*cmpcore.Certificate) {
@@ -165,7 +186,7 @@ func (s *Store) Counts(ctx context.Context) (spool.Counts, error) {
 		d := s.d
 		n.Messages, n.Undelivered = int64(len(d.messages)), int64(len(d.undelivered))
 		n.Certificates, n.Secrets, n.AuditRecords = int64(len(d.certificates)), int64(len(d.secrets)), int64(len(d.audit))
-		n.ArchivedKeys = int64(len(d.archive))
+		n.ArchivedKeys, n.Passphrases = int64(len(d.archive)), int64(len(d.passphrases))
 		for _, m := range d.messages {
 			switch m.disposition {
 			case cmpcore.Held:

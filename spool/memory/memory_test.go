@@ -26,15 +26,16 @@ func writes(s *memory.Store) map[memory.Call]func() error {
 			_, _, err := s.Commit(ctx, []spool.Entry{{Hash: cmpcore.Hash{1}, Outcome: &cmpcore.Outcome{Disposition: cmpcore.Silent}}})
 			return err
 		},
-		memory.Delivered:    func() error { return s.Delivered(ctx, 0, nil) },
-		memory.DeliveredOne: func() error { return s.DeliveredOne(ctx, 1) },
-		memory.AddReturn:    func() error { return s.AddReturn(ctx, 1, spool.Return{}) },
-		memory.SetMeta:      func() error { return s.SetMeta(ctx, "k", []byte("v")) },
-		memory.AddSecret:    func() error { return s.AddSecret(ctx, &cmpcore.Secret{Ref: "r"}) },
-		memory.RemoveSecret: func() error { return s.RemoveSecret(ctx, "r") },
-		memory.Decide:       func() error { return s.Decide(ctx, cmpcore.TransactionKey{}, 1, cmpcore.Vote{By: "a", Decision: 1}) },
-		memory.Freeze:       func() error { return s.Freeze(ctx, cmpcore.TransactionKey{}, 1, true) },
-		memory.Forget:       func() error { return s.Forget(ctx, 1) },
+		memory.Delivered:        func() error { return s.Delivered(ctx, 0, nil) },
+		memory.DeliveredOne:     func() error { return s.DeliveredOne(ctx, 1) },
+		memory.AddReturn:        func() error { return s.AddReturn(ctx, 1, spool.Return{}) },
+		memory.SetMeta:          func() error { return s.SetMeta(ctx, "k", []byte("v")) },
+		memory.AddSecret:        func() error { return s.AddSecret(ctx, &cmpcore.Secret{Ref: "r"}) },
+		memory.RemoveSecret:     func() error { return s.RemoveSecret(ctx, "r") },
+		memory.RemovePassphrase: func() error { return s.RemovePassphrase(ctx, "r") },
+		memory.Decide:           func() error { return s.Decide(ctx, cmpcore.TransactionKey{}, 1, cmpcore.Vote{By: "a", Decision: 1}) },
+		memory.Freeze:           func() error { return s.Freeze(ctx, cmpcore.TransactionKey{}, 1, true) },
+		memory.Forget:           func() error { return s.Forget(ctx, 1) },
 	}
 }
 

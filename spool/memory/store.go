@@ -36,6 +36,7 @@ type data struct {
 	lastMessage  int64
 	outgoing     map[int64]cmpcore.Outgoing
 	archive      []*cmpcore.ArchivedKey
+	passphrases  map[string]*cmpcore.Passphrase
 	crl          *cmpcore.CRL
 	audit        []spool.AuditRecord
 }
@@ -58,7 +59,7 @@ func New() *Store {
 		meta: map[string][]byte{}, secrets: map[string]*cmpcore.Secret{}, serials: map[string]*cmpcore.Certificate{},
 		transactions: map[cmpcore.TransactionKey]*cmpcore.Transaction{}, messages: map[int64]*message{},
 		hashes: map[cmpcore.Hash]*message{}, undelivered: map[int64]int64{},
-		outgoing: map[int64]cmpcore.Outgoing{},
+		outgoing: map[int64]cmpcore.Outgoing{}, passphrases: map[string]*cmpcore.Passphrase{},
 	}}
 }
 

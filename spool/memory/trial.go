@@ -29,7 +29,7 @@ func (d *data) copy() *data {
 		c.messages[id], c.hashes[m.hash] = &m2, &m2
 	}
 	c.undelivered, c.outgoing = maps.Clone(d.undelivered), maps.Clone(d.outgoing)
-	c.archive = slices.Clone(d.archive)
+	c.archive, c.passphrases = slices.Clone(d.archive), maps.Clone(d.passphrases)
 	return c
 }
 
@@ -39,4 +39,5 @@ func (d *data) become(t *data) {
 	d.transactions, d.order, d.messages, d.hashes = t.transactions, t.order, t.messages, t.hashes
 	d.undelivered, d.batches, d.lastMessage = t.undelivered, t.batches, t.lastMessage
 	d.outgoing, d.archive, d.crl, d.audit = t.outgoing, t.archive, t.crl, t.audit
+	d.passphrases = t.passphrases
 }

@@ -96,6 +96,24 @@ func (v view) ArchivedKeysOf(ctx context.Context, requester string, keyID [20]by
 	})
 }
 
+func (v view) Passphrase(ctx context.Context, owner string) (*cmpcore.Passphrase, error) {
+	return read(ctx, v.d, func() *cmpcore.Passphrase {
+		if p := v.d.passphrases[owner]; p != nil {
+			return copyPassphrase(p)
+		}
+		return nil
+	})
+}
+
+func (v view) PassphraseOfKey(ctx context.Context, keyID []byte) (*cmpcore.Passphrase, error) {
+	return read(ctx, v.d, func() *cmpcore.Passphrase {
+		if p := v.d.passphraseOfKey(keyID); p != nil {
+			return copyPassphrase(p)
+		}
+		return nil
+	})
+}
+
 func (v view) Certificate(ctx context.Context, serial []byte) (*cmpcore.Certificate, error) {
 	return read(ctx, v.d, func() *cmpcore.Certificate {
 		if c := v.d.serials[string(serial)]; c != nil {

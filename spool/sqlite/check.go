@@ -25,6 +25,9 @@ func (b *commit) check(e *spool.Entry) (bool, error) {
 	if ok, err := b.checkSecrets(o.SecretUses); !ok {
 		return false, err
 	}
+	if ok, err := b.checkPassphrases(o.Passphrases); !ok {
+		return false, err
+	}
 	return b.checkCRL(o.CRL)
 }
 

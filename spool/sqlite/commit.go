@@ -219,6 +219,11 @@ func (b *commit) apply(e *spool.Entry, v *spool.Verdict) error {
 			return err
 		}
 	}
+	for _, p := range o.Passphrases {
+		if err := b.putPassphrase(p); err != nil {
+			return err
+		}
+	}
 	for i := range o.Outgoing {
 		if err := b.send(&o.Outgoing[i], v); err != nil {
 			return err

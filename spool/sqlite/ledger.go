@@ -260,6 +260,7 @@ func (s *Store) Counts(ctx context.Context) (spool.Counts, error) {
 		{&n.RevokedCertificates, `SELECT count(*) FROM certificate WHERE status>=3 AND status=3`},
 		{&rejected, `SELECT count(*) FROM certificate WHERE status>=3 AND status=4`},
 		{&n.Secrets, `SELECT count(*) FROM secret`},
+		{&n.Passphrases, `SELECT count(*) FROM passphrase`},
 		{&n.ArchivedKeys, `SELECT count(*) FROM archived_key`},
 		{&n.AuditRecords, `SELECT count(*) FROM audit`},
 	} {

@@ -25,6 +25,9 @@ const (
 	qArchivedOfRequester
 	qArchivedOfKey
 	qArchive
+	qPassphrase
+	qPassphraseOfKey
+	qPassphraseVersion
 	qRevokedSameLength
 	qRevokedLonger
 
@@ -37,6 +40,7 @@ const (
 	qInsertPart
 	qInsertOutgoing
 	qInsertArchived
+	qPutPassphrase
 	qSavepoint
 	qRollbackTo
 	qReleaseSavepoint
@@ -85,6 +89,8 @@ const (
 	qInsertSecret
 	qDeleteSecret
 	qSecrets
+	qPassphrases
+	qDeletePassphrase
 	qCertificates
 	qCertificatesUnconfirmed
 	qFailures
@@ -99,6 +105,7 @@ const (
 	transactionColumns = `id, k1, k2, version, state, data FROM tx `
 	revoked            = `SELECT serial, version, status, not_after, revoked_at, reason, invalidity FROM certificate INDEXED BY certificate_revoked WHERE status >= 3 `
 	archivedColumns    = `kid, requester, serial, subject, created, envelope FROM archived_key `
+	passphraseColumns  = `owner, version, kid, rule, created, sealed FROM passphrase `
 	secretColumns      = `ref, version, created, expires, max_uses, used, rule, bodies, sealed FROM secret `
 )
 
@@ -124,6 +131,9 @@ var queries = [queryCount]string{
 	qArchivedOfRequester: `SELECT ` + archivedColumns + `WHERE requester=?1 ORDER BY id DESC LIMIT ?2`,
 	qArchivedOfKey:       `SELECT ` + archivedColumns + `INDEXED BY archived_key_kid WHERE requester=?1 AND kid=?2 ORDER BY id DESC LIMIT ?3`,
 	qArchive:             `SELECT id, ` + archivedColumns + `WHERE id>?1 ORDER BY id LIMIT ?2`,
+	qPassphrase:          `SELECT ` + passphraseColumns + `WHERE owner=?1`,
+	qPassphraseOfKey:     `SELECT ` + passphraseColumns + `WHERE kid=?1`,
+	qPassphraseVersion:   `SELECT version FROM passphrase WHERE owner=?1`,
 	qRevokedSameLength:   revoked + `AND length(serial)=?1 AND serial>?2 AND not_after>=?3 ORDER BY serial LIMIT ?4`,
 	qRevokedLonger:       revoked + `AND length(serial)>?1 AND not_after>=?2 ORDER BY length(serial), serial LIMIT ?3`,
 
@@ -134,8 +144,10 @@ var queries = [queryCount]string{
 	qInsertMessage: `INSERT INTO message (id, era, h, rest, disposition, received, channel, name, reason, reply) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)`,
 	qInsertPart: `INSERT INTO message (id, era, h, rest, disposition, received, channel, name, reason, reply, part_of)
 		VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)`,
-	qInsertOutgoing:   `INSERT INTO outgoing (id, channel, name, der) VALUES (?1,?2,?3,?4)`,
-	qInsertArchived:   `INSERT INTO archived_key (kid, requester, serial, subject, created, envelope) VALUES (?1,?2,?3,?4,?5,?6)`,
+	qInsertOutgoing: `INSERT INTO outgoing (id, channel, name, der) VALUES (?1,?2,?3,?4)`,
+	qInsertArchived: `INSERT INTO archived_key (kid, requester, serial, subject, created, envelope) VALUES (?1,?2,?3,?4,?5,?6)`,
+	qPutPassphrase: `INSERT INTO passphrase (owner, version, kid, rule, created, sealed) VALUES (?1,?2,?3,?4,?5,?6)
+		ON CONFLICT (owner) DO UPDATE SET version=excluded.version, kid=excluded.kid, rule=excluded.rule, created=excluded.created, sealed=excluded.sealed`,
 	qSavepoint:        `SAVEPOINT entry`,
 	qRollbackTo:       `ROLLBACK TO entry`,
 	qReleaseSavepoint: `RELEASE entry`,
@@ -188,6 +200,8 @@ var queries = [queryCount]string{
 	qInsertSecret:            `INSERT INTO secret (ref, version, created, expires, max_uses, used, rule, bodies, sealed) VALUES (?1,1,?2,?3,?4,?5,?6,?7,?8)`,
 	qDeleteSecret:            `DELETE FROM secret WHERE ref=?1`,
 	qSecrets:                 `SELECT ` + secretColumns + `WHERE ref>?1 ORDER BY ref LIMIT ?2`,
+	qPassphrases:             `SELECT ` + passphraseColumns + `WHERE owner>?1 ORDER BY owner LIMIT ?2`,
+	qDeletePassphrase:        `DELETE FROM passphrase WHERE owner=?1`,
 	qCertificates:            `SELECT ` + certificateColumns + `WHERE id>?1 ORDER BY id LIMIT ?2`,
 	qCertificatesUnconfirmed: `SELECT ` + certificateColumns + `INDEXED BY certificate_unconfirmed WHERE id>?1 AND status=1 ORDER BY id LIMIT ?2`,
 	qFailures: `SELECT id, h, rest, channel, name, received, reason FROM message INDEXED BY message_failed

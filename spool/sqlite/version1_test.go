@@ -107,8 +107,8 @@ func TestADatabaseOfSchema1IsUpgraded(t *testing.T) {
 		{Hash: list[0].Hash, Release: true, Outcome: &cmpcore.Outcome{Disposition: cmpcore.Answered, Reply: []byte("a"), Transaction: &answered}},
 		{Hash: cmpcore.Hash{1}, Outcome: &cmpcore.Outcome{Disposition: cmpcore.Answered, Reply: []byte("b"),
 			Outgoing: []cmpcore.Outgoing{{Channel: "usb", Name: "ann", DER: []byte("c")}},
-			Archive:  []*cmpcore.ArchivedKey{{Requester: "r"}},
-			Parts:    []cmpcore.Part{{Hash: cmpcore.Hash{2}, Outcome: &cmpcore.Outcome{Disposition: cmpcore.Answered, Reply: []byte("d")}}}}},
+			Archive:  []*cmpcore.ArchivedKey{{Requester: "r"}}, Passphrases: []*cmpcore.Passphrase{{Owner: "r", Sealed: []byte("s")}},
+			Parts: []cmpcore.Part{{Hash: cmpcore.Hash{2}, Outcome: &cmpcore.Outcome{Disposition: cmpcore.Answered, Reply: []byte("d")}}}}},
 	})
 	if err != nil || verdicts[0].Conflict || verdicts[1].Conflict {
 		t.Fatalf("commit: %+v %v", verdicts, err)

@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) (s spool.Store, reopen func() spo
 		{"the request of a part is kept while its transaction waits", testPartKept},
 		{"a challenge waits for its response", testProof},
 		{"archived keys come newest first", testArchive},
+		{"a revocation passphrase takes the place of the one before", testPassphrases},
 		{"what is sent unasked is undelivered until reported", testOutgoing},
 		{"all calls may run at once", testConcurrent},
 		{"two Stores on one database do not both win", testTwoStores},

@@ -63,11 +63,12 @@ func testCounts(b *bench) {
 	for i := range certs {
 		certs[i].Status = cmpcore.CertStatus(i + 2)
 	}
+	b.commit(silent(cmpcore.Outcome{Passphrases: []*cmpcore.Passphrase{passphrase("secret:a", "a", "one", 0)}}))
 	b.commit(enrolment("a"), enrolment("b"), failed, held("held"), poll, issue(certs...))
 	b.ok(b.s.Freeze(ctx, key("poll"), 1, true))
 	b.equal("counts", b.counts(), spool.Counts{
 		Messages: 5, Undelivered: 3, Held: 1, Failed: 1, Waiting: 2, AwaitingConfirm: 2,
-		Certificates: 5, Unconfirmed: 2, Valid: 1, RevokedCertificates: 1, Secrets: 1, AuditRecords: 1,
+		Certificates: 5, Unconfirmed: 2, Valid: 1, RevokedCertificates: 1, Secrets: 1, Passphrases: 1, AuditRecords: 1,
 	})
 }
 
