@@ -102,6 +102,13 @@ var exampleSteps = map[string]string{
 	"cmp-batch request kur --out d1-new.pki --cert d1.crt --sign-key d1.key":                                                           takeD1,
 	`cmp-batch request ccr --out x.pki --cert ca.crt --sign-key ca.key --passphrase-file pass --recipient "CN=Other CA" --validity 1y`: "cp ca/ca.key ca.key && cp $(sed -n 's/^ *passphrase_file: *//p' cmp-batch.yaml | head -1) pass",
 	"cmp-batch request rr --out d1-rr.pki --cert d1.crt --sign-key d1.key --revoke d1.crt --reason superseded":                         takeD1,
+	"cmp-batch request rr --out d1-rr.pki --ref d1-lost --secret-file d1.phrase --revoke d1.crt --reason keyCompromise": takeD1 +
+		" && openssl rand -hex 20 > d1.phrase && rm -f d1-rr.pki d1-rr.session.json",
+	"cmp-batch request genm --out p.pki --info revPassphrase --rev-passphrase d1.phrase --rev-passphrase-ref d1-lost --rev-passphrase-to enc.crt --cert d1.crt --sign-key d1.key": takeD1 + ` &&
+		openssl rand -hex 20 > d1.phrase && openssl req -x509 -newkey rsa:2048 -nodes -keyout enc.key -out enc.crt -subj /CN=enc -days 9`,
+	"cmp-batch secret rm passphrase:secret:device-1": `sed -i 's/may: .ir, cr, p10cr, genm.$/may: [ir, cr, p10cr, rr, genm]\n    revocation_passphrases: true/' cmp-batch.yaml &&
+		openssl rand -hex 20 > d1.phrase && cmp-batch request genm --out p.pki --rev-passphrase d1.phrase --ref device-1 --secret-file d1.secret &&
+		cp p.pki spool/in && cmp-batch run --once`,
 	"cmp-batch accept out/d1-new.pki --session d1-new.session.json --cert d1.crt --sign-key d1.key --trust ca.crt": takeD1 + ` &&
 		cmp-batch request kur --out d1-new.pki --cert d1.crt --sign-key d1.key && cp d1-new.pki spool/in &&
 		cmp-batch run --once && cp spool/out/d1-new.pki out`,
