@@ -185,6 +185,9 @@ func describeInfo(i cmp.InfoTypeAndValue) (string, error) {
 		return algorithmNames(a), err
 	case cmp.OIDCertReqTemplate:
 		return describeTemplate(i)
+	case cmp.OIDKEMCiphertextInfo:
+		k, err := i.KEMCiphertextInfo()
+		return algorithmNames(k.KEM) + " ciphertext, for a request with --kem-mac --after the session", err
 	case cmp.OIDUnsupportedOIDs:
 		oids, err := i.UnsupportedOIDs()
 		var names []string

@@ -24,7 +24,7 @@ func (c *cli) showCommand() *cobra.Command {
 
 The protection is checked where that is possible: a signature with the
 certificate in the message (whether that one is to be trusted is not judged), a
-MAC with the secret of --secret-file.`,
+MAC with the secret of --secret-file. So are those of messages inside a nested one.`,
 		Example: `  cmp-batch show spool/out/device-1.pki
   cmp-batch show --json --secret-file device-1.secret request.pki
   cmp-batch show - < request.pki`,
@@ -71,7 +71,8 @@ func (c *cli) show(name string, secret []byte) error {
 	if m == nil {
 		return usageError{parseErr}
 	}
-	o := cmptext.Options{ParseErr: parseErr, Protection: checkProtection(m, secret)}
+	check := func(m *cmp.PKIMessage) *cmptext.Protection { return checkProtection(m, secret) }
+	o := cmptext.Options{ParseErr: parseErr, Protection: check(m), Inner: check}
 	if c.json {
 		line, err := cmptext.JSON(m, o)
 		if err != nil {

@@ -81,7 +81,11 @@ func body(n *node, b cmp.Body, depth int) {
 				c.str("PKIMessage", c.line)
 			default:
 				message(c, m, depth+1)
-				protectionResult(c, m, nil)
+				var p *Protection
+				if c.t.inner != nil {
+					p = c.t.inner(m)
+				}
+				protectionResult(c, m, p)
 			}
 		}
 	default:
@@ -102,7 +106,7 @@ func rareBody(n *node, b cmp.Body) {
 			c.hex("witness", ch.Witness)
 			c.hex("challenge", ch.Challenge)
 			if ch.EncryptedRand != nil {
-				c.hex("encryptedRand", ch.EncryptedRand)
+				enveloped(c, "encryptedRand", ch.EncryptedRand)
 			}
 		}
 	case *cmp.POPODecKeyResponse:

@@ -13,7 +13,7 @@ const maxNested = 5
 
 // build reads a message into a tree: the root's children are the parts.
 func build(m *cmp.PKIMessage, o Options, octets, chars int) *node {
-	root := &node{kind: kindObject, t: &tree{nodes: maxNodes, octets: octets, chars: chars}}
+	root := &node{kind: kindObject, t: &tree{nodes: maxNodes, octets: octets, chars: chars, inner: o.Inner}}
 	if m == nil {
 		root.str("error", errText(o.ParseErr, "not a PKIMessage"))
 		return root
@@ -151,10 +151,8 @@ func protectionResult(n *node, m *cmp.PKIMessage, p *Protection) {
 	result := ""
 	switch {
 	case p == nil && m.Protection == nil:
-	case p == nil && cmp.ProtectionKind(m.Header.ProtectionAlg) == cmp.ProtectionMAC:
-		result = "not checked (no secret given)"
 	case p == nil:
-		result = "not checked (no trusted certificate given)"
+		result = "not checked (" + notChecked(m) + ")"
 	case p.Err != nil:
 		result = "WRONG: " + p.Err.Error()
 	default:
@@ -169,6 +167,19 @@ func protectionResult(n *node, m *cmp.PKIMessage, p *Protection) {
 		c.str("result", result)
 	}
 	c.line = strings.Join(append([]string{state}, nonEmpty(result)...), ", ")
+}
+
+// notChecked says what a check would need.
+func notChecked(m *cmp.PKIMessage) string {
+	switch kind := cmp.ProtectionKind(m.Header.ProtectionAlg); {
+	case kind == cmp.ProtectionMAC:
+		return "no secret given"
+	case kind == cmp.ProtectionDHMAC || kind == cmp.ProtectionKEMMAC:
+		return "that takes one of the two private keys"
+	case kind == cmp.ProtectionSignature && len(m.ExtraCerts) == 0:
+		return "the message brings no certificate"
+	}
+	return "no trusted certificate given"
 }
 
 func nonEmpty(s string) []string {

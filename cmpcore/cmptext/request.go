@@ -84,6 +84,9 @@ func keyType(k pkix.SubjectPublicKeyInfo) string {
 			return t
 		}
 	}
+	if a := k.Algorithm(); alg.IsSignature(a) {
+		return alg.SignatureName(a) // of ML-DSA, SLH-DSA and composites it is that of the key
+	}
 	return oidName(k.Algorithm().OID)
 }
 

@@ -15,6 +15,9 @@ import (
 type Options struct {
 	// Protection is what came of checking it; nil: nobody has.
 	Protection *Protection
+	// Inner, if not nil, checks the protection of a message inside a nested one;
+	// its nil says that it could not.
+	Inner func(*cmp.PKIMessage) *Protection
 	// ParseErr is the error of cmp.Parse for a message that could be read in
 	// part only.
 	ParseErr error

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"cmp-batch/cmpcore/cmp"
 )
 
 // node is one value on its way to text or JSON. What it holds may be anything:
@@ -40,6 +42,9 @@ type tree struct {
 	nodes  int // still allowed
 	octets int // shown of a byte string
 	chars  int // octets shown of a text
+
+	// inner is Options.Inner, never nil where messages are shown.
+	inner func(*cmp.PKIMessage) *Protection
 }
 
 const maxNodes = 200_000
