@@ -20,7 +20,7 @@ type Config struct {
 	Authority Authority
 	Profiles  map[string]*issuance.Profile
 	Rules     []Rule            // the first that matches decides
-	Policies  map[string]Policy // by channel name
+	Policies  map[string]Policy // by channel name; channels a:b have that of a, if none of their own
 	Limits    cmp.Limits
 	// Trust is about revocation below the anchors of rules.
 	Trust []Trust

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"cmp-batch/cmpcore/alg"
@@ -178,6 +179,16 @@ func (e *Engine) Parse(der []byte, channel string) *Request {
 	return r
 }
 
+// policyOf finds the policy of a channel. One called a:b has that of a, where it
+// has none of its own.
+func (e *Engine) policyOf(channel string) (Policy, bool) {
+	p, ok := e.cfg.Policies[channel]
+	if kind, _, of := strings.Cut(channel, ":"); !ok && of {
+		p, ok = e.cfg.Policies[kind]
+	}
+	return p, ok
+}
+
 // Process turns a message into its outcome and changes nothing. An error means
 // that the outcome could not be computed now, because the View failed or ctx
 // ended; the message is to be kept and tried again.
@@ -185,7 +196,7 @@ func (e *Engine) Process(ctx context.Context, r *Request, v View) (*Outcome, err
 	if r.msg == nil {
 		return &Outcome{Disposition: Failed, Reason: r.parseErr.Error()}, nil
 	}
-	policy, ok := e.cfg.Policies[r.Channel]
+	policy, ok := e.policyOf(r.Channel)
 	if !ok {
 		return nil, fmt.Errorf("channel %q has no policy", r.Channel)
 	}

@@ -173,7 +173,7 @@ func (x *exchange) silent(reason string) {
 
 // audit adds an entry about this exchange.
 func (x *exchange) audit(event string, fill func(*AuditEntry)) {
-	a := AuditEntry{Time: x.now, Event: event}
+	a := AuditEntry{Time: x.now, Event: event, Channel: x.req.Channel}
 	if id := x.msg.Header.TransactionID; len(id) <= maxTransactionID {
 		a.Transaction = hex.EncodeToString(id)
 	}

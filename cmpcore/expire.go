@@ -26,10 +26,13 @@ func (e *Engine) Expire(ctx context.Context, t *Transaction, v View) (*Outcome, 
 	next := *t
 	next.endWaiting(Aborted)
 	out.Transaction = &next
-	entry := AuditEntry{Time: now, Event: "expired", Requester: t.Requester, Transaction: hex.EncodeToString(t.TransactionID)}
+	entry := AuditEntry{Time: now, Event: "expired", Requester: t.Requester, Transaction: hex.EncodeToString(t.TransactionID), Channel: t.Channel}
 	switch t.State {
 	case AwaitingConfirm:
-		policy := e.cfg.Policies[t.Channel]
+		policy, ok := e.policyOf(t.Channel)
+		if !ok {
+			return nil, fmt.Errorf("channel %q has no policy", t.Channel)
+		}
 		next.Items = append([]TransactionItem(nil), t.Items...)
 		if policy.KeepUnconfirmed && !slices.ContainsFunc(t.Items, func(i TransactionItem) bool { return i.Unproven }) {
 			next.State = Finished
@@ -101,7 +104,10 @@ func (e *Engine) expireHeld(ctx context.Context, t *Transaction, v View, out *Ou
 	if err != nil {
 		return nil, err
 	}
-	policy := e.cfg.Policies[t.Channel]
+	policy, ok := e.policyOf(t.Channel)
+	if !ok {
+		return nil, fmt.Errorf("channel %q has no policy", t.Channel)
+	}
 	x := &exchange{Engine: e, ctx: ctx, view: v, req: r, msg: r.msg, policy: &policy, now: e.cfg.Clock(), out: &Outcome{}, file: &file{}}
 	if err := x.authenticate(); err != nil {
 		// Whoever proved himself is answered in kind even where his secret has

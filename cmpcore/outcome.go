@@ -153,4 +153,5 @@ type AuditEntry struct {
 	Rule        string `json:"rule,omitempty"`
 	Profile     string `json:"profile,omitempty"`
 	Detail      string `json:"detail,omitempty"`
+	Channel     string `json:"channel,omitempty"` // that the message, or the transaction, came by
 }

@@ -24,6 +24,7 @@ func AppendAudit(b []byte, entries []cmpcore.AuditEntry) []byte {
 		b = appendMember(b, `,"rule":`, e.Rule)
 		b = appendMember(b, `,"profile":`, e.Profile)
 		b = appendMember(b, `,"detail":`, e.Detail)
+		b = appendMember(b, `,"channel":`, e.Channel)
 		b = append(b, '}', '\n')
 	}
 	return b

@@ -15,7 +15,7 @@ import (
 func TestAuditEntriesReadBackWithEncodingJSON(t *testing.T) {
 	entries := []cmpcore.AuditEntry{
 		{Time: time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC), Event: "issued", Requester: "secret:Münze", Transaction: "00ff",
-			Serial: "0a", Rule: "factory", Profile: "device", Detail: "CN=\"a\\b\",\r\nO=\x00\x1f\x7f\u0085\u2028<&>\U0001f600"},
+			Serial: "0a", Rule: "factory", Profile: "device", Channel: "medium:red", Detail: "CN=\"a\\b\",\r\nO=\x00\x1f\x7f\u0085\u2028<&>\U0001f600"},
 		{Time: time.Date(2026, 3, 1, 14, 0, 0, 0, time.FixedZone("", 7200)), Event: "refused"},
 	}
 	lines := bytes.SplitAfter(AppendAudit(nil, entries), []byte("\n"))

@@ -18,6 +18,10 @@ type Config struct {
 	Sources   []Source
 	// Sinks are found by [Return.Channel].
 	Sinks map[string]Sink
+	// Adopts tells of channels that are neither of Sources nor of Sinks whether
+	// transactions that came by them end here when their time has run out, as far
+	// as nobody need be answered: a medium may never come back. nil: of none.
+	Adopts func(channel string) bool
 
 	BatchSize int // messages in one commit, at most; default 512
 	Workers   int // messages computed at a time; default GOMAXPROCS

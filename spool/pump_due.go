@@ -194,7 +194,7 @@ func (r *run) knows(it *item) bool {
 			return true
 		}
 	}
-	return false
+	return !it.tx.Held && r.cfg.Adopts != nil && r.cfg.Adopts(it.channel)
 }
 
 // workDone ends work that the Store gave.

@@ -76,7 +76,7 @@ func (a *authority) changeAll(ctx context.Context, ids []string, ch waitingChang
 func aboutWaiting(event, by string, t *cmpcore.Transaction, more string) cmpcore.AuditEntry {
 	return cmpcore.AuditEntry{
 		Time: time.Now(), Event: event, Requester: "operator:" + by, Transaction: hex.EncodeToString(t.TransactionID),
-		Detail: cut(t.Requester+" "+t.Summary, 300) + more,
+		Detail: cut(t.Requester+" "+t.Summary, 300) + more, Channel: t.Channel,
 	}
 }
 

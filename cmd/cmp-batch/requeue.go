@@ -22,6 +22,7 @@ import (
 
 func (c *cli) queueRequeueCommand() *cobra.Command {
 	var all bool
+	var in string
 	cmd := &cobra.Command{
 		Use:   "requeue (ID... | FILE... | --all)",
 		Short: "Let failed messages be processed anew",
@@ -30,10 +31,12 @@ from the failed folder back to the folder of requests, and the database forgets
 the failure. A file may also be named by its path in the failed folder.
 
 Messages of the process command are on their medium, in failed/ beside the
-requests; move them back there by hand.`,
+requests. Name these by their path, or by --in DIR, as process has it, and IDs or
+--all for all that failed of this medium. The next process answers them.`,
 		Example: `  cmp-batch queue requeue 12
   cmp-batch queue requeue spool/failed/device-1.pki
-  cmp-batch queue requeue --all`,
+  cmp-batch queue requeue --all
+  cmp-batch queue requeue --all --in /media/stick/requests`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if all == (len(args) > 0) {
@@ -45,21 +48,37 @@ requests; move them back there by hand.`,
 				return err
 			}
 			defer a.close()
-			return a.requeueAll(ctx, args)
+			q := requeuer{authority: a}
+			if in != "" {
+				if q.medium, err = mediumAt(in); err != nil {
+					return err
+				}
+			}
+			return q.all(ctx, args)
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "all that failed")
+	cmd.Flags().StringVar(&in, "in", "", "`DIR` with the requests of a medium")
 	return c.withJSON(c.withConfig(cmd))
 }
 
-// requeueAll is about all failures where args is empty.
-func (a *authority) requeueAll(ctx context.Context, args []string) error {
+// requeuer lets messages be processed anew: those of the channels or, where it
+// is set, of one medium.
+type requeuer struct {
+	*authority
+	medium *configs.Channel
+}
+
+// all is about all failures where args is empty.
+func (a *requeuer) all(ctx context.Context, args []string) error {
 	var failures []spool.Failure
 	for f, err := range a.store.Failures(ctx) {
 		if err != nil {
 			return err
 		}
-		failures = append(failures, f)
+		if a.medium == nil || a.isOurs(&f) {
+			failures = append(failures, f)
+		}
 	}
 	byID := map[string]*spool.Failure{}
 	for i := range failures {
@@ -89,6 +108,16 @@ func (a *authority) requeueAll(ctx context.Context, args []string) error {
 	return errors.Join(errs...)
 }
 
+// isOurs tells whether a failure is of the medium. Those of a time when media had
+// no names are where their file is.
+func (a *requeuer) isOurs(f *spool.Failure) bool {
+	if f.Return.Channel != mediumChannel {
+		return f.Return.Channel == a.medium.Name
+	}
+	_, err := findFailed(a.medium, f)
+	return err == nil
+}
+
 // failedFile is a file in a channel's failed folder.
 type failedFile struct {
 	channel *configs.Channel
@@ -112,11 +141,15 @@ func (a *authority) channel(name string) *configs.Channel {
 func (a *authority) failedFile(f *spool.Failure) (*failedFile, error) {
 	ch := a.channel(f.Return.Channel)
 	switch {
-	case f.Return.Channel == mediumChannel && ch == nil:
-		return nil, usage("message %d came by the process command: move %q by hand from failed/ of its medium", f.ID, f.Return.Name)
+	case ch == nil && isMedium(f.Return.Channel):
+		return nil, hint(usage("message %d is on its medium, %s", f.ID, f.Return.Channel), "--in says where that is: the folder of requests, as process has it")
 	case ch == nil:
 		return nil, usage("message %d came by channel %q, which is not in the configuration any more", f.ID, f.Return.Channel)
 	}
+	return findFailed(ch, f)
+}
+
+func findFailed(ch *configs.Channel, f *spool.Failure) (*failedFile, error) {
 	const limit = durable.MaxName - len(".reason.json")
 	content := func() ([]byte, error) { return nil, errors.New("not needed") }
 	missed := 0
@@ -160,8 +193,14 @@ func (f *failedFile) isOf(x *spool.Failure) bool {
 	return f.reason.SHA256 == hex.EncodeToString(x.Hash[:]) || f.reason.Reason == x.Reason
 }
 
-func (a *authority) requeueFailure(ctx context.Context, f *spool.Failure) error {
-	file, err := a.failedFile(f)
+func (a *requeuer) requeueFailure(ctx context.Context, f *spool.Failure) error {
+	var file *failedFile
+	var err error
+	if a.medium != nil {
+		file, err = findFailed(a.medium, f)
+	} else {
+		file, err = a.failedFile(f)
+	}
 	if err != nil {
 		return err
 	}
@@ -169,7 +208,7 @@ func (a *authority) requeueFailure(ctx context.Context, f *spool.Failure) error 
 }
 
 // requeueFile is for a path, also of a file that the database has forgotten.
-func (a *authority) requeueFile(ctx context.Context, path string, failures []spool.Failure) error {
+func (a *requeuer) requeueFile(ctx context.Context, path string, failures []spool.Failure) error {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return err
@@ -181,8 +220,16 @@ func (a *authority) requeueFile(ctx context.Context, path string, failures []spo
 	if err != nil {
 		return err
 	}
+	channels := make([]*configs.Channel, 0, len(a.cfg.Channels)+1)
 	for i := range a.cfg.Channels {
-		ch := &a.cfg.Channels[i]
+		channels = append(channels, &a.cfg.Channels[i])
+	}
+	if a.medium != nil {
+		channels = []*configs.Channel{a.medium}
+	} else if ch, err := mediumAt(filepath.Dir(filepath.Dir(abs))); err == nil && ch.Name != mediumChannel {
+		channels = append(channels, ch)
+	}
+	for _, ch := range channels {
 		failed, err := os.Stat(ch.Dir.Failed)
 		if err != nil || !os.SameFile(dir, failed) {
 			continue
@@ -190,13 +237,14 @@ func (a *authority) requeueFile(ctx context.Context, path string, failures []spo
 		file := &failedFile{channel: ch, name: filepath.Base(abs)}
 		file.readReason()
 		for i := range failures {
-			if failures[i].Return.Channel == ch.Name && file.isOf(&failures[i]) {
+			of := failures[i].Return.Channel
+			if (of == ch.Name || of == mediumChannel && isMedium(ch.Name)) && file.isOf(&failures[i]) {
 				return a.requeue(ctx, file, &failures[i])
 			}
 		}
 		return a.requeue(ctx, file, nil)
 	}
-	return usage("%.80q is not in the failed folder of any channel", path)
+	return hint(usage("%.80q is not in the failed folder of any channel", path), "where it is on a medium, --in is its folder of requests")
 }
 
 // requeue forgets first: a file that is back while its failure is still known

@@ -20,9 +20,6 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// mediumChannel is the channel of the process command.
-const mediumChannel = "medium"
-
 func (c *cli) runCommand() *cobra.Command {
 	var once bool
 	cmd := &cobra.Command{
@@ -55,13 +52,18 @@ done (refusals are answers), 1 when something is still there to retry.`,
 }
 
 func (c *cli) processCommand() *cobra.Command {
-	var in, out string
+	var in, out, medium string
 	cmd := &cobra.Command{
 		Use:   "process",
 		Short: "Answer the messages of one medium, such as a USB stick",
 		Long: `Answer the messages in one folder and write the answers to another, as
 run --once does, with nothing else touched. Answered requests move to archive/
-beside the requests, what is no message to failed/ there.`,
+beside the requests, what is no message to failed/ there.
+
+What is still owed to a medium, such as the answer to a request that was held, goes
+to it alone when it comes back. It is known by its name, in the hidden file
+.cmp-batch-medium beside the requests: that of --medium, or one that is made up
+when it is first processed.`,
 		Example: `  cmp-batch process -c my-ca/cmp-batch.yaml --in /media/stick/requests --out /media/stick/answers`,
 		Args:    atMost(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -81,12 +83,21 @@ beside the requests, what is no message to failed/ there.`,
 			if !info.IsDir() {
 				return usage("--in: %s is not a folder", in)
 			}
-			ch := channel{name: mediumChannel, in: in, out: out, archive: filepath.Join(in, "archive"), failed: filepath.Join(in, "failed"), makeFolders: true}
+			name, err := nameMedium(ctx, in, medium)
+			if err != nil {
+				return err
+			}
+			a.log.Info("medium", "channel", mediumPrefix+name, "in", in)
+			ch := channel{name: mediumPrefix + name, in: in, out: out, archive: filepath.Join(in, "archive"), failed: filepath.Join(in, "failed"), makeFolders: true}
+			if a.channel(mediumChannel) == nil { // else that is another place
+				ch.also = mediumChannel
+			}
 			return a.drain(ctx, []channel{ch})
 		},
 	}
 	cmd.Flags().StringVar(&in, "in", "", "`DIR` with the requests")
 	cmd.Flags().StringVar(&out, "out", "", "`DIR` for the answers; made where missing")
+	cmd.Flags().StringVar(&medium, "medium", "", "`NAME` for a medium that has none yet")
 	return c.withJSON(c.withConfig(cmd))
 }
 
@@ -114,6 +125,7 @@ func (c *cli) openToProcess(ctx context.Context) (*authority, func(), error) {
 // channel is one pair of folders to work on.
 type channel struct {
 	name, in, out, archive, failed string
+	also                           string // a channel whose answers go there too; empty: none
 	remove, makeFolders            bool
 	staleAfter                     time.Duration
 	suffixes                       []string
@@ -175,7 +187,7 @@ func (a *authority) join(channels []channel, progress func(spool.Progress), obse
 		}
 	}
 	cfg := spool.Config{
-		Store: a.store, Processor: a.engine, Sinks: map[string]spool.Sink{},
+		Store: a.store, Processor: a.engine, Sinks: map[string]spool.Sink{}, Adopts: isMedium,
 		BatchSize: a.cfg.Batch.Size, Workers: cmp.Or(a.cfg.Batch.Workers, cores), ScanInterval: a.cfg.Batch.ScanEvery,
 		Logger: a.log, Progress: progress, Observe: observe,
 	}
@@ -202,13 +214,18 @@ func (a *authority) join(channels []channel, progress func(spool.Progress), obse
 		closers = append(closers, src.Close)
 		j.sources = append(j.sources, src)
 		cfg.Sources = append(cfg.Sources, src)
-		sink, err := dirout.New(dirout.Options{Channel: ch.name, Out: ch.out, Logger: a.log})
-		if err != nil {
-			j.close()
-			return nil, fmt.Errorf("channel %s: %w", ch.name, err)
+		for _, name := range []string{ch.name, ch.also} {
+			if name == "" {
+				continue
+			}
+			sink, err := dirout.New(dirout.Options{Channel: name, Out: ch.out, Logger: a.log})
+			if err != nil {
+				j.close()
+				return nil, fmt.Errorf("channel %s: %w", name, err)
+			}
+			closers = append(closers, sink.Close)
+			cfg.Sinks[name] = sink
 		}
-		closers = append(closers, sink.Close)
-		cfg.Sinks[ch.name] = sink
 	}
 	j.sinks = cfg.Sinks
 	j.pump = spool.New(cfg)
