@@ -69,6 +69,7 @@ func (r *reader) settings(w *written, dir string) *Config {
 	}
 	c.Log = r.log(w.Log)
 	c.Metrics = r.metrics(w.Metrics, dir)
+	c.names = r.names
 	return c
 }
 
@@ -160,6 +161,8 @@ func (r *reader) passphrase(path string, w writtenPassphrase, dir string) Passph
 		r.fault(at, "%q is not the name of an environment variable, such as CMP_BATCH_PASSPHRASE", clip(p.Env))
 	} else if p.Env == "" && r.has(at) {
 		r.fault(at, "the name is empty; remove the key if there is none")
+	} else if p.Env != "" {
+		r.named("environment variable "+p.Env+" ", at)
 	}
 	return p
 }

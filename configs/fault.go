@@ -10,7 +10,7 @@ import (
 // Fault is one thing wrong with a configuration file.
 type Fault struct {
 	File   string // as it was given to [Load]
-	Line   int    // from 1; 0 where the fault has no place
+	Line   int    // from 1, also of what is missing at the top; 0 where the file is empty
 	Column int    // from 1, in characters
 	Path   string // of the key, such as rules[1].may[0]; empty where there is none
 	Text   string // what is wrong and what to write instead
@@ -69,7 +69,8 @@ type reader struct {
 	file   string
 	faults Faults
 	at     map[string]places
-	broken map[string]bool // paths whose value could not even be read
+	broken map[string]bool     // paths whose value could not even be read
+	names  map[string][]string // where the configuration names files, folders and environment variables
 
 	cmcRAIsGiven bool // no profile lets requesters choose the purpose cmcRA
 }
@@ -94,7 +95,48 @@ func (r *reader) fault(path, format string, args ...any) {
 		p, ok = r.at[above]
 		at = p.key
 	}
+	if !ok {
+		at = place{1, 1} // it is missing at the top
+	}
 	r.faultAt(at, path, format, args...)
+}
+
+// named remembers that the value at path names something outside the file.
+func (r *reader) named(what, path string) {
+	p, ok := r.at[path]
+	if !ok {
+		return // a default
+	}
+	if r.names == nil {
+		r.names = map[string][]string{}
+	}
+	r.names[what] = append(r.names[what], fmt.Sprintf("%s:%d:%d: %s", r.file, p.value.line, p.value.column, path))
+}
+
+// Locate says where the file or environment variable that err is about stands
+// in the configuration: err with file, line, column and key in front. An error
+// about nothing that the configuration names stays as it is.
+func (c *Config) Locate(err error) error {
+	if err == nil {
+		return nil
+	}
+	if at := c.Place(err.Error()); at != "" {
+		return fmt.Errorf("%s: %w", at, err)
+	}
+	return err
+}
+
+// Place gives file:line:column: key of the longest path or the environment
+// variable in text that the configuration names, each where several keys name
+// it; "" where none does.
+func (c *Config) Place(text string) string {
+	best := ""
+	for name := range c.names {
+		if len(name) > len(best) && strings.Contains(text, name) {
+			best = name
+		}
+	}
+	return strings.Join(c.names[best], ", ")
 }
 
 // has tells whether the file has the path, whatever its value.

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -127,12 +128,12 @@ func TestFaults(t *testing.T) {
 		{"mapping for list", edit("", "channels: {a: b}"), `cmp-batch.yaml:14:11: channels: a list belongs here, not keys with values; begin each element with -`},
 
 		// What is missing.
-		{"no version", edit("version: 1", "# none"), `cmp-batch.yaml: version: it is missing; write version: 1`},
+		{"no version", edit("version: 1", "# none"), `cmp-batch.yaml:1:1: version: it is missing; write version: 1`},
 		{"wrong version", edit("version: 1", "version: 2"), `cmp-batch.yaml:1:10: version: this program reads version 1, not 2`},
 		{"no ca key", edit(caLine, "ca: {certificate: x, passphrase_file: p}"), `cmp-batch.yaml:2:1: ca.key: it is missing; write key: ca/ca.key`},
-		{"no store", edit("store: {sqlite: state.db}", ""), `cmp-batch.yaml: store.sqlite: it is missing; write sqlite: state.db`},
+		{"no store", edit("store: {sqlite: state.db}", ""), `cmp-batch.yaml:1:1: store.sqlite: it is missing; write sqlite: state.db`},
 		{"store commented out", edit("store: {sqlite: state.db}", "store:\n  # sqlite: x"), `cmp-batch.yaml:3:1: store.sqlite: it is missing; write sqlite: state.db`},
-		{"no rules", valid[:strings.Index(valid, "rules:")], `cmp-batch.yaml: rules: there are none, and nothing is issued without a rule; write at least one`},
+		{"no rules", valid[:strings.Index(valid, "rules:")], `cmp-batch.yaml:1:1: rules: there are none, and nothing is issued without a rule; write at least one`},
 		{"no may", edit(mayLine, "    # none"), `cmp-batch.yaml:10:5: rules[0].may: it is missing; write what they may send, such as [ir, p10cr]`},
 		{"no who", edit(whoLine, "    # none"), `cmp-batch.yaml:10:5: rules[0].who: nobody is named; write who: {secret: "*"} or who: {certificate: {issued_by: self}}`},
 		{"no profile", edit(proLine, "    # none"), `cmp-batch.yaml:10:5: rules[0].profile: it is missing; write the name of a profile; one of default`},
@@ -141,7 +142,7 @@ func TestFaults(t *testing.T) {
 		// The CA.
 		{"two passphrases", edit(caLine, "ca: {certificate: c, key: k, passphrase_file: p, passphrase_env: P}"), `cmp-batch.yaml:2:5: ca: there is more than one passphrase; write one of passphrase_file, passphrase_env and passphrase_prompt`},
 		{"dollar", edit(caLine, "ca: {certificate: c, key: k, passphrase_env: $P}"), `cmp-batch.yaml:2:46: ca.passphrase_env: "$P" is not the name of an environment variable, such as CMP_BATCH_PASSPHRASE`},
-		{"nothing seals secrets", edit(caLine, "ca: {certificate: c, key: k}"), `cmp-batch.yaml: vault: rules are about shared secrets, and nothing protects these: the CA's key has no passphrase; write vault: {passphrase_file: secrets/vault.pass}`},
+		{"nothing seals secrets", edit(caLine, "ca: {certificate: c, key: k}"), `cmp-batch.yaml:1:1: vault: rules are about shared secrets, and nothing protects these: the CA's key has no passphrase; write vault: {passphrase_file: secrets/vault.pass}`},
 		{"tilde", edit("store: {sqlite: state.db}", "store: {sqlite: ~/state.db}"), `cmp-batch.yaml:3:17: store.sqlite: "~/state.db": ~ is not expanded here; write the folder out`},
 		{"weak signature", edit(caLine, "ca: {certificate: c, key: k, passphrase_file: p, signature: rsa-sha1}"), `cmp-batch.yaml:2:61: ca.signature: rsa-sha1 is too weak to sign with; remove the key to take the one that fits the private key`},
 
@@ -288,7 +289,7 @@ channels:
     dir: {in: in, out: in, archiv: x, failed: f, stale_after: 1}
 `), "/d")
 	want := strings.TrimSpace(`
-cmp-batch.yaml: vault: rules are about shared secrets, and nothing protects these: the CA's key has no passphrase; write vault: {passphrase_file: secrets/vault.pass}
+cmp-batch.yaml:1:1: vault: rules are about shared secrets, and nothing protects these: the CA's key has no passphrase; write vault: {passphrase_file: secrets/vault.pass}
 cmp-batch.yaml:2:1: ca.certificate: it is missing; write certificate: ca/ca.crt
 cmp-batch.yaml:3:3: ca.certificat: there is no such key; did you mean certificate? One of certificate, chain, key, passphrase_file, passphrase_env, passphrase_prompt, signature, protection, key_generation, encryption, root_updates, key_agreement, kem
 cmp-batch.yaml:7:32: profiles.device.validity.default: "1j" is not a length of time: its units are not known; write it as 90m, 36h, 397d, 2y or 9999-12-31
@@ -337,5 +338,44 @@ func TestFormsOfText(t *testing.T) {
 	c, err = Parse([]byte(edit("store: {sqlite: state.db}", "store:\n  sqlite: |\n    a b.db")), "/d")
 	if err != nil || c.Store.SQLite != "/d/a b.db" {
 		t.Errorf("block scalar: %+v %v", c, err)
+	}
+}
+
+// What goes wrong with files later is told with the place that names them.
+func TestLocate(t *testing.T) {
+	c, err := Parse([]byte(`version: 1
+ca: {certificate: ca/ca.crt, key: ca/ca.crt.key, passphrase_env: CA_PASS}
+vault: {passphrase_file: /media/key/pass}
+store: {sqlite: state.db}
+profiles:
+  default: {validity: {default: 1y}, keys: [ecdsa-p256], subject: {from_request: true}}
+rules:
+  - {name: s, who: {secret: "*"}, may: [ir], profile: default}
+  - name: c
+    who: {certificate: {issued_by: [self,
+      partner.pem]}}
+    may: [ir]
+    profile: default
+`), "/d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []struct{ text, want string }{
+		{"open /d/ca/ca.crt: no such file", "cmp-batch.yaml:2:19: ca.certificate: open /d/ca/ca.crt: no such file"},
+		{"open /d/ca/ca.crt.key: no such file", "cmp-batch.yaml:2:35: ca.key: open /d/ca/ca.crt.key: no such file"},
+		{"environment variable CA_PASS is not set", "cmp-batch.yaml:2:66: ca.passphrase_env: environment variable CA_PASS is not set"},
+		{"file /media/key/pass is empty", "cmp-batch.yaml:3:26: vault.passphrase_file: file /media/key/pass is empty"},
+		{"/d/partner.pem: no certificate", "cmp-batch.yaml:11:7: rules[1].who.certificate.issued_by[1]: /d/partner.pem: no certificate"},
+		{"stat /d/other.pem", "stat /d/other.pem"},
+		{"wrong passphrase", "wrong passphrase"},
+	} {
+		in := errors.New(e.text)
+		got := c.Locate(in)
+		if got.Error() != e.want || !errors.Is(got, in) {
+			t.Errorf("got\n%v\nwant\n%s", got, e.want)
+		}
+	}
+	if c.Locate(nil) != nil || new(Config).Locate(io.EOF) != io.EOF {
+		t.Error("nothing became an error, or another one")
 	}
 }

@@ -34,6 +34,8 @@ type Config struct {
 	Batch         Batch
 	Log           Log
 	Metrics       Metrics
+
+	names map[string][]string // for Locate
 }
 
 // Policy gives the policy of a channel.

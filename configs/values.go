@@ -159,8 +159,10 @@ func (r *reader) path(dir, path, s, hint string) string {
 	case strings.HasPrefix(s, "file:"):
 		r.fault(path, "%q: write a path, not a URL", clip(s))
 	}
-	if filepath.IsAbs(s) {
-		return filepath.Clean(s)
+	abs := filepath.Clean(s)
+	if !filepath.IsAbs(s) {
+		abs = filepath.Join(dir, s)
 	}
-	return filepath.Join(dir, s)
+	r.named(abs, path)
+	return abs
 }

@@ -63,7 +63,10 @@ func (c *cli) openLedger(ctx context.Context) (*authority, error) {
 	a := &authority{cfg: cfg, log: log, cli: c, passphrases: map[configs.Passphrase][]byte{}}
 	a.store, err = sqlite.Open(ctx, cfg.Store.SQLite, sqlite.Options{Readers: max(4, 2*cores)})
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, hint(usageError{err}, "cmp-batch init makes a CA with its database; a lost one comes back from the backup")
+		return nil, hint(usageError{cfg.Locate(err)}, "cmp-batch init makes a CA with its database; a lost one comes back from the backup")
+	}
+	if errors.Is(err, sqlite.ErrNotOurs) {
+		return nil, usageError{cfg.Locate(err)}
 	}
 	if err != nil {
 		return nil, err
@@ -106,7 +109,7 @@ func (c *cli) openAuthority(ctx context.Context) (*authority, error) {
 	}
 	if a.engine, err = a.newEngine(); err != nil {
 		a.close()
-		return nil, usageError{err}
+		return nil, usageError{a.cfg.Locate(err)}
 	}
 	return a, nil
 }
@@ -127,14 +130,29 @@ func (a *authority) unlock(ctx context.Context) error {
 	if wrapped == nil {
 		return usageError{fmt.Errorf("database %s has no vault: it was not made by init", a.cfg.Store.SQLite)}
 	}
-	pass, err := a.passphrase(a.cfg.Vault, "the vault of registered secrets")
+	pass, err := a.passphrase(a.cfg.Vault, a.vaultIs())
 	if err != nil {
-		return err
+		return a.cfg.Locate(err)
 	}
 	if a.vault, err = keyfile.OpenVault(wrapped, pass); err != nil {
-		return hint(usageError{fmt.Errorf("vault of registered secrets: %w", err)}, "vault: in the configuration says where its passphrase is")
+		return hint(usageError{fmt.Errorf("vault of registered secrets: %w", err)}, "%s", a.vaultHint())
 	}
 	return nil
+}
+
+// vaultIs says what the passphrase of the vault opens.
+func (a *authority) vaultIs() string {
+	if a.cfg.Vault == a.cfg.CA.Passphrase {
+		return "the CA's key and the vault of registered secrets"
+	}
+	return "the vault of registered secrets"
+}
+
+func (a *authority) vaultHint() string {
+	if a.cfg.Vault == a.cfg.CA.Passphrase {
+		return "it is the passphrase of ca; vault: in the configuration names another"
+	}
+	return "vault: in the configuration says where its passphrase is"
 }
 
 // passphrase gets a passphrase from where the configuration says.

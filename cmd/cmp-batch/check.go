@@ -100,7 +100,13 @@ func (k *checker) fail(check, do, format string, a ...any) {
 // misconfigured is fail for what run would not start with.
 func (k *checker) misconfigured(check, do, format string, a ...any) {
 	k.wrong = true
-	k.fail(check, do, format, a...)
+	text := fmt.Sprintf(format, a...)
+	if k.cfg != nil {
+		if at := k.cfg.Place(text); at != "" {
+			text = at + ": " + text
+		}
+	}
+	k.fail(check, do, "%s", text)
 }
 
 func (k *checker) all(ctx context.Context) {

@@ -59,11 +59,11 @@ func (k *checker) database(ctx context.Context) bool {
 }
 
 func (k *checker) vault(ctx context.Context) bool {
-	if _, ok := k.passphrase("vault", "the vault of registered secrets", k.cfg.Vault); !ok {
+	if _, ok := k.passphrase("vault", k.a.vaultIs(), k.cfg.Vault); !ok {
 		return false
 	}
 	if err := k.a.unlock(ctx); err != nil {
-		k.misconfigured("vault", "vault: in the configuration says where its passphrase is", "%v", err)
+		k.misconfigured("vault", k.a.vaultHint(), "%v", err)
 		return false
 	}
 	k.ok("vault", "opens")

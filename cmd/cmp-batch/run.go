@@ -260,7 +260,7 @@ func (a *authority) drainOnce(ctx context.Context, channels []channel) (spool.Su
 	line := &progressLine{w: a.cli.stderr, on: isTerminal(a.cli.stderr)}
 	j, err := a.join(channels, line.show, nil)
 	if err != nil {
-		return spool.Summary{}, usageError{err}
+		return spool.Summary{}, usageError{a.cfg.Locate(err)}
 	}
 	defer j.close()
 	if err := a.announceRoots(ctx); err != nil {
@@ -319,7 +319,7 @@ func (a *authority) watch(ctx context.Context, channels []channel) error {
 	m := newMetrics()
 	j, err := a.join(channels, nil, m.observe)
 	if err != nil {
-		return usageError{err}
+		return usageError{a.cfg.Locate(err)}
 	}
 	defer j.close()
 	m.watch(j.pump, a.store, a.shelves)

@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	errNotOurs = spool.Permanent(errors.New("this is not a database of cmp-batch"))
+	ErrNotOurs = spool.Permanent(errors.New("this is not a database of cmp-batch"))
 	errClosed  = errors.New("the database is closed")
 )
 

@@ -97,7 +97,7 @@ func schemaVersion(c *sqlite3.Conn, fresh bool) (int, error) {
 		return 0, nil
 	}
 	if id != applicationID || version < 1 {
-		return 0, errNotOurs
+		return 0, ErrNotOurs
 	}
 	return int(version), nil
 }

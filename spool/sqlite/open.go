@@ -97,7 +97,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("open database: %s is not a regular file", path)
+		return nil, fmt.Errorf("open database: %s is not a regular file: %w", path, ErrNotOurs)
 	}
 	if err := checkHeader(path); err != nil {
 		return nil, fmt.Errorf("open database: %s: %w", path, err)
@@ -200,7 +200,7 @@ func checkHeader(path string) error {
 		return err
 	}
 	if string(h[:16]) != "SQLite format 3\x00" || binary.BigEndian.Uint32(h[68:]) != applicationID {
-		return errNotOurs
+		return ErrNotOurs
 	}
 	return nil
 }
