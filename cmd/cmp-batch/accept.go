@@ -112,6 +112,9 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 			if keyOut == "" {
 				keyOut = base + ".key"
 			}
+			if id.needCRL && len(id.crls) == 0 {
+				return usage("--need-crl needs --crl")
+			}
 			if updateAnchors && len(id.trust) == 0 {
 				return usage("--update-anchors changes the file of --trust, and there is none")
 			}
@@ -129,6 +132,8 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 	f := cmd.Flags()
 	f.StringVar(&session, "session", "", "`FILE` that request wrote beside the request")
 	id.flags(cmd)
+	f.StringArrayVar(&id.crls, "crl", nil, "CRL `FILE`, DER or PEM: a revoked signer is not believed (may repeat)")
+	f.BoolVar(&id.needCRL, "need-crl", false, "believe a signer only where CRLs of --crl that are valid now speak of it and of all above it")
 	f.BoolVar(&id.unprotectedErrors, "unprotected-errors", false, "let an error message without protection end the transaction")
 	f.StringVar(&certOut, "cert-out", "", "`FILE` for the certificate (default NAME.crt)")
 	f.StringVar(&chainOut, "chain-out", "", "`FILE` for the CA certificates (default NAME.chain.pem)")

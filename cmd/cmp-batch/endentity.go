@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"cmp-batch/cmpcore/certpath"
 	"cmp-batch/cmpcore/client"
 	"cmp-batch/cmpcore/keyfile"
 
@@ -25,6 +26,8 @@ type identity struct {
 	passphraseFile             string
 	trust                      []string
 	unprotectedErrors          bool
+	crls                       []string // files, by which signers of answers are judged
+	needCRL                    bool
 	mac                        client.MAC
 	dhMAC                      bool   // sign-key is for key agreement
 	agreementCert              string // the CA's; not needed where a session has it
@@ -132,6 +135,23 @@ func (id *identity) agreement(pass []byte) (*client.Agreement, error) {
 func (id *identity) credentials() (client.Credentials, error) {
 	c := client.Credentials{Now: time.Now(), Rand: rand.Reader, MAC: id.mac, Signature: id.signAlg}
 	c.Trust.UnprotectedErrors = id.unprotectedErrors
+	c.Trust.NeedCRL = id.needCRL
+	for _, path := range id.crls {
+		data, err := readBounded(path, maxCRLFile)
+		if err != nil {
+			return c, fmt.Errorf("--crl: %w", err)
+		}
+		list, err := keyfile.ParseCRLs(data)
+		if err != nil {
+			return c, fmt.Errorf("--crl %s: %w", path, err)
+		}
+		for _, der := range list {
+			if _, err := certpath.ParseCRL(der); err != nil {
+				return c, fmt.Errorf("--crl %s: %w", path, err)
+			}
+		}
+		c.Trust.CRLs = append(c.Trust.CRLs, list...)
+	}
 	switch {
 	case id.secretFile != "" && (id.signCert != "" || id.signKey != ""):
 		return c, errors.New("--secret-file and --cert exclude each other: a message has one protection")
