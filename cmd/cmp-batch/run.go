@@ -83,12 +83,16 @@ when it is first processed.`,
 			if !info.IsDir() {
 				return usage("--in: %s is not a folder", in)
 			}
+			ch := channel{name: mediumChannel, in: in, out: out, archive: filepath.Join(in, "archive"), failed: filepath.Join(in, "failed"), makeFolders: true}
+			if err := foldersDiffer([]channel{ch}); err != nil {
+				return usageError{err} // before anything is written there
+			}
 			name, err := nameMedium(ctx, in, medium)
 			if err != nil {
 				return err
 			}
-			a.log.Info("medium", "channel", mediumPrefix+name, "in", in)
-			ch := channel{name: mediumPrefix + name, in: in, out: out, archive: filepath.Join(in, "archive"), failed: filepath.Join(in, "failed"), makeFolders: true}
+			ch.name = mediumPrefix + name
+			a.log.Info("medium", "channel", ch.name, "in", in)
 			if a.channel(mediumChannel) == nil { // else that is another place
 				ch.also = mediumChannel
 			}
