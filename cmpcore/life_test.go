@@ -35,7 +35,8 @@ import (
 //
 // Three things are dear, and without -long they are met in part of the cells
 // only, which lifeInShort names: SLH-DSA keys that sign, RSA keys that the CA
-// makes, and SLH-DSA as the protection. -long runs the whole product.
+// makes, and SLH-DSA as the protection. With -short and under the race detector
+// two types of key are left. -long runs the whole product.
 var long = flag.Bool("long", false, "run every cell of TestALife, also those with dear keys")
 
 // lifeKeyTypes is what can be certified at all.
@@ -523,7 +524,7 @@ func TestALife(t *testing.T) {
 		for _, kt := range lifeKeyTypes() {
 			var b *bed
 			for _, pop := range lifePOPs {
-				if !*long && !lifeInShort(kt, p, pop) || testing.Short() && kt != "ecdsa-p256" && kt != "x25519" {
+				if !*long && (!lifeInShort(kt, p, pop) || (testing.Short() || raceDetector) && kt != "ecdsa-p256" && kt != "x25519") {
 					left++
 					continue
 				}

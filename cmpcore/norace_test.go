@@ -1,0 +1,5 @@
+//go:build !race
+
+package cmpcore_test
+
+const raceDetector = false
