@@ -119,7 +119,7 @@ func (x *exchange) run() error {
 	case *cmp.ErrorMsg:
 		return x.peerError(b)
 	}
-	return refuse(cmp.BadRequest, "a "+x.msg.BodyType().String()+" message is not served here")
+	return refuse(cmp.BadRequest, x.msg.BodyType().String()+" messages are not served here")
 }
 
 // heldMessage tells whether this message is held for a person.

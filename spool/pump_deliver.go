@@ -253,7 +253,11 @@ func (s *sink) delivered(part []drop, errs []error) {
 		}
 	}
 	if failed > 0 {
-		r.log.Warn("pump: deliver", "channel", s.name, "failed", failed, "of", len(part), "first", part[0].ret.Name, "attempt", s.fails, "err", first)
+		log := r.log.With("channel", s.name, "failed", failed, "of", len(part), "first", part[0].ret.Name)
+		if s.fails > 0 { // the sink is at fault, not one answer
+			log = log.With("attempt", s.fails)
+		}
+		log.Warn("pump: deliver", "err", first)
 		s.lastBad = part[0].ret.Name
 	}
 	for i, d := range part {

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -69,9 +70,19 @@ func (c *cli) openLedger(ctx context.Context) (*authority, error) {
 		return nil, usageError{cfg.Locate(err)}
 	}
 	if err != nil {
-		return nil, err
+		free, ok := freeSpace(filepath.Dir(cfg.Store.SQLite))
+		return nil, withSpace(err, free, ok)
 	}
 	return a, nil
+}
+
+// withSpace adds to an error of the database that there is no room for it, which
+// SQLite calls an I/O error.
+func withSpace(err error, free uint64, known bool) error {
+	if !known || free >= noSpace {
+		return err
+	}
+	return hint(err, "%d KiB are free on the file system of the database: make room and run again; nothing is lost", free>>10)
 }
 
 // configError makes a configuration that cannot be read wrong use.

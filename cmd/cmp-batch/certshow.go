@@ -94,7 +94,7 @@ file that exists is not overwritten without --force.`,
 				return usage("--der or --pem: not both")
 			case asDER && chain:
 				return usage("--chain: several certificates in one file need PEM")
-			case asDER && out == "" && isTerminal(c.stdout):
+			case asDER && out == "" && !c.json && isTerminal(c.stdout):
 				return usage("--der: standard output is a terminal; --out says where it goes")
 			}
 			a, err := c.openLedger(cmd.Context())
@@ -118,11 +118,34 @@ file that exists is not overwritten without --force.`,
 				}
 				data = keyfile.MarshalCertificates(certs...)
 			}
-			if out == "" || out == "-" {
+			toFile := out != "" && out != "-"
+			if toFile {
+				if err := placeFile(cmd.Context(), out, data, force); err != nil {
+					return err
+				}
+			}
+			switch {
+			case c.json:
+				j := struct {
+					Serial string `json:"serial"`
+					Out    string `json:"out,omitempty"`
+					PEM    string `json:"pem,omitempty"` // without --out
+					DER    []byte `json:"der,omitempty"` // likewise, with --der
+				}{Serial: hex.EncodeToString(cert.Serial)}
+				switch {
+				case toFile:
+					j.Out = out
+				case asDER:
+					j.DER = data
+				default:
+					j.PEM = string(data)
+				}
+				return c.printJSON(j)
+			case !toFile:
 				_, err := c.stdout.Write(data)
 				return err
 			}
-			return placeFile(cmd.Context(), out, data, force)
+			return nil
 		},
 	}
 	f := cmd.Flags()
@@ -131,7 +154,7 @@ file that exists is not overwritten without --force.`,
 	f.BoolVar(&asPEM, "pem", false, "write PEM (the default)")
 	f.BoolVar(&chain, "chain", false, "with the certificates of the CA after it")
 	f.BoolVar(&force, "force", false, "replace a file that exists")
-	return c.withConfig(cmd)
+	return c.withJSON(c.withConfig(cmd))
 }
 
 // caChain gives the certificate of the CA and those above it.

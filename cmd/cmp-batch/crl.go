@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -38,6 +39,11 @@ standard output.`,
 				return usage("--der: standard output is a terminal; --out says where it goes")
 			case !asDER && !asPEM:
 				asPEM = !toFile || strings.EqualFold(filepath.Ext(out), ".pem")
+			}
+			if toFile { // before a number is used up
+				if info, err := os.Stat(filepath.Dir(out)); err != nil || !info.IsDir() {
+					return usage("--out: %s is not a folder that is there", filepath.Dir(out))
+				}
 			}
 			ctx := cmd.Context()
 			a, crl, err := c.takeCRL(ctx, current)

@@ -223,7 +223,7 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 				keyPath = besides(f.out, ".key")
 			}
 			if key, err = alg.GenerateAnyKey(rand.Reader, f.keyType); err != nil {
-				return usageError{fmt.Errorf("--key-type: %w", err)}
+				return hint(usageError{fmt.Errorf("--key-type: %w", err)}, "there are %s; to decrypt: %s", keyTypeHelp, strings.Join(alg.EncryptionKeyTypes(), ", "))
 			}
 		}
 	}
