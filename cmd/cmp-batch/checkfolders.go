@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"cmp-batch/cmpcore/der"
 	"cmp-batch/configs"
 	"cmp-batch/spool/durable"
 )
@@ -129,7 +131,7 @@ func entries(path string, visit func(os.DirEntry)) error {
 
 // requests looks at what waits in a folder of requests.
 func (k *checker) requests(f *folder, suffixes []string) {
-	var ready, other, unfinished int
+	var ready, other, unfinished, partial, closed, looked int
 	hold := false
 	err := entries(f.path, func(e os.DirEntry) {
 		name := strings.ToLower(e.Name())
@@ -144,6 +146,15 @@ func (k *checker) requests(f *folder, suffixes []string) {
 		case e.IsDir():
 		case hasSuffixIn(name, suffixes):
 			ready++
+			if looked++; looked > mostLookedAt {
+				return
+			}
+			switch whole, err := isWhole(filepath.Join(f.path, e.Name()), e); {
+			case errors.Is(err, fs.ErrPermission):
+				closed++
+			case err == nil && !whole && k.older(e, time.Minute):
+				partial++
+			}
 		default:
 			other++
 		}
@@ -156,12 +167,51 @@ func (k *checker) requests(f *folder, suffixes []string) {
 	if other > 0 {
 		k.warn(f.check, "names must end in "+strings.Join(suffixes, ", "), "%s never read because of the name", countAre(other, "file"))
 	}
+	if closed > 0 {
+		k.warn(f.check, "give this user the right to read what others drop there", "%s not readable for this user", countAre(closed, "file"))
+	}
+	if partial > 0 {
+		k.warn(f.check, "ask the sender for the rest", "%s not whole, for a minute or longer", countAre(partial, "file"))
+	}
 	if unfinished > 0 {
 		k.warn(f.check, "ask the sender, and remove them", "%s unfinished for more than a day", countAre(unfinished, "file"))
 	}
 	if hold && !k.running {
 		k.heldBack(f)
 	}
+}
+
+// mostLookedAt bounds how many requests are opened.
+const mostLookedAt = 10_000
+
+// isWhole tells whether a file is as long as its first octets say. What can
+// never be a message counts as whole: the next run puts it aside.
+func isWhole(path string, e os.DirEntry) (bool, error) {
+	if !e.Type().IsRegular() {
+		return true, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	var head [6]byte
+	n, err := f.ReadAt(head[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	if n > 0 && head[0] != 0x30 {
+		return true, nil
+	}
+	size, err := der.Size(head[:n])
+	if errors.Is(err, der.ErrTruncated) {
+		return false, nil
+	}
+	return err != nil || size <= info.Size(), nil
 }
 
 // heldBack looks at what a crash left between two folders.
