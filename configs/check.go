@@ -201,7 +201,7 @@ func (r *reader) compiled(at, prefix string, err error) {
 		path, text := at, f.Error()
 		if rest, ok := strings.CutPrefix(text, prefix); ok {
 			if key, what, ok := strings.Cut(rest, ": "); ok && !strings.ContainsAny(key, ` "`) {
-				path, text = child(at, key), what
+				path, text = child(at, key), suggested(what)
 			}
 		}
 		if !r.brokenBelow(path) {

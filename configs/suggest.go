@@ -1,6 +1,9 @@
 package configs
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // oneOf ends a message about a word that is not in a list: with the word that
 // was probably meant, and the list.
@@ -17,6 +20,29 @@ func oneOf(got string, known []string) string {
 		return "did you mean " + s + "? " + strings.ToUpper(list[:1]) + list[1:]
 	}
 	return list
+}
+
+// listed is a message of a package below that ends in the list of known words.
+var listed = regexp.MustCompile(`^("[^"]*") is (no key type; there are|none of) (.*)$`)
+
+// suggested adds to such a message the word that was probably meant, in place of
+// a list that is long.
+func suggested(text string) string {
+	m := listed.FindStringSubmatch(text)
+	if m == nil {
+		return text
+	}
+	known := strings.Split(strings.ReplaceAll(m[3], " and ", ", "), ", ")
+	s := nearest(strings.Trim(m[1], `"`), known)
+	switch {
+	case s == "":
+		return text
+	case len(known) > 12:
+		what, _, _ := strings.Cut(m[2], ";")
+		return m[1] + " is " + what + "; did you mean " + s + "?"
+	default:
+		return text + "; did you mean " + s + "?"
+	}
 }
 
 // nearest finds the known word that is a slip of the fingers away, or "".

@@ -85,7 +85,7 @@ func (k *checker) open(f *folder) bool {
 	info, err := os.Stat(f.path)
 	switch {
 	case missing(err):
-		k.fail(f.check, "mkdir "+shellQuote(f.path), "%s is not there", f.path)
+		k.misconfigured(f.check, "mkdir "+shellQuote(f.path)+", or mount what belongs there", "%s is not there", f.path)
 		return false
 	case err != nil:
 		k.fail(f.check, "", "%v", err)
