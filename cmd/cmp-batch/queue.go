@@ -25,7 +25,7 @@ beginning that only one has is enough), a number for a message that failed.`,
   cmp-batch queue approve 3f2a91
   cmp-batch queue reject 3f2a91 --reason "unknown device"`,
 	}, c.queueListCommand(), c.queueShowCommand(), c.queueApproveCommand(), c.queueRejectCommand(),
-		c.queueHoldCommand(), c.queueReleaseCommand(), c.queueRequeueCommand())
+		c.queueHoldCommand(), c.queueReleaseCommand(), c.queueRequeueCommand(), c.queueForgetCommand())
 }
 
 // waitingJSON is a request that waits, as --json prints it.
