@@ -6,6 +6,7 @@ import (
 
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/cms"
 	"cmp-batch/cmpcore/crmf"
 )
 
@@ -25,6 +26,10 @@ const (
 	// ProofEncryptedKey is the private key itself, encrypted to [Encryption] (RFC
 	// 9810 section 5.2.8.3.1). It is not kept unless the request asks for it.
 	ProofEncryptedKey
+	// ProofThisMessage is the deprecated form of that at pvno 2: the private key as
+	// EncryptedValue, which does not say whose it is. Whoever has read one such
+	// request may have its key certified to another name.
+	ProofThisMessage
 )
 
 // checkProofs refuses a rule whose proofs nothing could check.
@@ -32,8 +37,13 @@ func (c *Config) checkProofs(r *Rule) error {
 	switch {
 	case r.Proofs&(ProofAgreement|ProofDHMAC) != 0 && c.Authority.Agreement == nil:
 		return fmt.Errorf("rule %s: possession is proven by key agreement, but the CA has no key for it", r.Name)
-	case r.Proofs&ProofEncryptedKey != 0:
-		return c.checkEncryption(r)
+	case r.Proofs&(ProofEncryptedKey|ProofThisMessage) != 0:
+		if err := c.checkEncryption(r); err != nil {
+			return err
+		}
+		if r.Proofs&ProofThisMessage != 0 && c.Encryption.Values == cms.ValuesRefused {
+			return fmt.Errorf("rule %s: thisMessage proves possession, but EncryptedValue is refused", r.Name)
+		}
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ const (
 const maxArchivedKeys = 16
 
 // checkArchiveOptions reads the control pkiArchiveOptions.
-func (x *exchange) checkArchiveOptions(rule *Rule, it *certItem, c crmf.Attribute) error {
+func (x *exchange) checkArchiveOptions(pvno int, rule *Rule, it *certItem, c crmf.Attribute) error {
 	if rule.Archive == ArchiveNone {
 		return refuse(cmp.BadRequest, "keys are not archived here for this requester")
 	}
@@ -47,10 +47,10 @@ func (x *exchange) checkArchiveOptions(rule *Rule, it *certItem, c crmf.Attribut
 		return nil
 	case it.central:
 		return refuse(cmp.BadRequest, "a private key to archive, and one to be made here, exclude each other")
-	case o.EncryptedPrivKey.Enveloped == nil:
+	case o.EncryptedPrivKey.Value != nil && (x.cfg.Encryption.Values == cms.ValuesRefused || pvno > 2):
 		return refuse(cmp.BadRequest, "the private key to archive must come as EnvelopedData")
 	}
-	it.envelope = o.EncryptedPrivKey.Enveloped
+	it.envelope = o.EncryptedPrivKey
 	return nil
 }
 
@@ -76,7 +76,10 @@ func (x *exchange) openArchived(rule *Rule, it *certItem) error {
 }
 
 func (x *exchange) readArchived(it *certItem) (crypto.PrivateKey, error) {
-	return x.openKey(it.envelope, it, func(k *cms.KeyWithID) bool {
+	if it.envelope.Value != nil {
+		return x.openValue(it.envelope.Value, it)
+	}
+	return x.openKey(it.envelope.Enveloped, it, func(k *cms.KeyWithID) bool {
 		name, ok := k.Name.DirectoryName()
 		return !ok || name.Matches(it.prepared.Subject) || name.Matches(it.ask.Subject)
 	})
@@ -113,6 +116,27 @@ func (x *exchange) openKey(envelope []byte, it *certItem, mine func(*cms.KeyWith
 	if err != nil {
 		return nil, err
 	}
+	return it.own(private)
+}
+
+// openValue opens a private key that came as EncryptedValue. That form names
+// neither recipient nor holder: each of our keys is tried.
+func (x *exchange) openValue(v *crmf.EncryptedValue, it *certItem) (crypto.PrivateKey, error) {
+	err := cms.ErrNoRecipient
+	for _, key := range x.cfg.Encryption.keys() {
+		private, e := cms.OpenKeyValue(x.cfg.Random, v, key.Private, x.cfg.Encryption.Values)
+		if e == nil {
+			return it.own(private)
+		}
+		if !errors.Is(e, cms.ErrNoRecipient) {
+			err = e
+		}
+	}
+	return nil, err
+}
+
+// own wants the private key to be that of the request.
+func (it *certItem) own(private crypto.PrivateKey) (crypto.PrivateKey, error) {
 	spki, err := publicOf(private)
 	if err != nil {
 		return nil, err

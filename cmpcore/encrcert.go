@@ -32,7 +32,7 @@ func (x *exchange) checkDecryptionKey(orig *cmp.PKIMessage, it *certItem, rule *
 	case crmf.EncryptedKeyPOP:
 		return x.checkRevealedKey(orig, it, rule, p)
 	default: // thisMessage
-		return refuse(cmp.BadPOP, "this form of proof of possession is not served here")
+		return x.checkThisMessage(orig, it, rule, p)
 	}
 	if p.Subsequent == crmf.ChallengeResp {
 		return x.checkChallengeResponse(rule, orig, it, pub)

@@ -21,6 +21,10 @@ type Encryption struct {
 	Key         crypto.PrivateKey
 	Algorithm   pkix.AlgorithmIdentifier // preferredSymmAlg (section 5.3.19.4); zero: not told
 
+	// Values says whether private keys may come as EncryptedValue, the deprecated
+	// form at pvno 2 (RFC 4211 section 2.1). Only RSA keys open it.
+	Values cms.ValuePolicy
+
 	// Former are those that this one has replaced. They open what was archived
 	// under them, and what was on its way when they were replaced.
 	Former []FormerEncryption
@@ -43,6 +47,9 @@ func (e *Encryption) check() error {
 		}
 	}
 	uses := alg.Uses(pub)
+	if e.Values != cms.ValuesRefused && uses&alg.UseEncipher == 0 {
+		return errors.New("encryption certificate: EncryptedValue is encrypted to RSA keys alone, and this one is none")
+	}
 	need, word := x509.KeyUsageKeyEncipherment, "keyEncipherment"
 	switch {
 	case uses&(alg.UseEncipher|alg.UseEncapsulate) != 0:

@@ -25,19 +25,19 @@ type certItem struct {
 	profile   string
 	mods      []string
 	prepared  *issuance.Prepared
-	serial    []byte            // nil until it is drawn
-	lint      string            // findings that do not refuse it
-	central   bool              // the key is to be made here
-	private   crypto.PrivateKey // it was, and is on its way to the requester
-	keyTo     *keyRecipient     // encrypted to this
-	encrypt   crypto.PublicKey  // the certificate goes out encrypted to this, its own key
-	challenge crypto.PublicKey  // possession of it is to be proven by a response
-	popUse    int               // of what kind the proof is, where it is none by signature
-	revealed  bool              // the proof is the private key itself
-	envelope  []byte            // has the private key to archive
-	archive   crypto.PrivateKey // it, opened
-	keep      bool              // the key made here is to be archived
-	fail      *failure          // set: refused
+	serial    []byte             // nil until it is drawn
+	lint      string             // findings that do not refuse it
+	central   bool               // the key is to be made here
+	private   crypto.PrivateKey  // it was, and is on its way to the requester
+	keyTo     *keyRecipient      // encrypted to this
+	encrypt   crypto.PublicKey   // the certificate goes out encrypted to this, its own key
+	challenge crypto.PublicKey   // possession of it is to be proven by a response
+	popUse    int                // of what kind the proof is, where it is none by signature
+	revealed  bool               // the proof is the private key itself
+	envelope  *crmf.EncryptedKey // has the private key to archive
+	archive   crypto.PrivateKey  // it, opened
+	keep      bool               // the key made here is to be archived
+	fail      *failure           // set: refused
 }
 
 // enrol answers ir, cr, kur, p10cr and ccr.
@@ -199,7 +199,7 @@ func (x *exchange) judge(rule *Rule, orig *cmp.PKIMessage, it *certItem) error {
 		if err := x.checkTemplate(orig.Body.Type(), &it.req.CertReq.Template); err != nil {
 			return err
 		}
-		if err := x.checkControls(rule, it); err != nil {
+		if err := x.checkControls(orig.Header.PVNO, rule, it); err != nil {
 			return err
 		}
 	}
@@ -279,7 +279,7 @@ func (x *exchange) issuerOfSigner(issuer pkix.Name) bool {
 
 // checkControls refuses controls that ask for what is not done here: to obey
 // them silently or to drop them silently would both deceive.
-func (x *exchange) checkControls(rule *Rule, it *certItem) error {
+func (x *exchange) checkControls(pvno int, rule *Rule, it *certItem) error {
 	if err := checkControlsOnce(it.req.CertReq.Controls); err != nil {
 		return err
 	}
@@ -299,7 +299,7 @@ func (x *exchange) checkControls(rule *Rule, it *certItem) error {
 				return refuse(cmp.BadRequest, "algId and rsaKeyLen are for requests without a public key")
 			}
 		case crmf.OIDPKIArchiveOptions:
-			if err := x.checkArchiveOptions(rule, it, c); err != nil {
+			if err := x.checkArchiveOptions(pvno, rule, it, c); err != nil {
 				return err
 			}
 		default:

@@ -1,6 +1,8 @@
 package cmpcore
 
 import (
+	"crypto"
+
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
 	"cmp-batch/cmpcore/cms"
@@ -23,6 +25,31 @@ func (x *exchange) checkRevealedKey(orig *cmp.PKIMessage, it *certItem, rule *Ru
 		return refuse(cmp.BadRequest, "the message has too many private keys").because("more than %d", maxArchivedKeys)
 	}
 	private, err := x.openKey(p.Enveloped, it, func(k *cms.KeyWithID) bool { return x.namesRequester(k, it) })
+	return it.seen(private, err)
+}
+
+// checkThisMessage checks the deprecated form: an EncryptedValue in a BIT STRING
+// (RFC 9810 section 5.2.8.3.1), which names nobody.
+func (x *exchange) checkThisMessage(orig *cmp.PKIMessage, it *certItem, rule *Rule, p *crmf.POPOPrivKey) error {
+	switch {
+	case rule.Proofs&ProofThisMessage == 0:
+		return refuse(cmp.BadPOP, "this form of proof of possession is not served here").because("rule %s", rule.Name)
+	case orig.Header.PVNO > 2:
+		return refuse(cmp.BadRequest, "thisMessage is for pvno 2; encryptedKey has taken its place")
+	}
+	if !x.spend(costPrivate, maxArchivedKeys) {
+		return refuse(cmp.BadRequest, "the message has too many private keys").because("more than %d", maxArchivedKeys)
+	}
+	var private crypto.PrivateKey
+	v, err := crmf.ParseEncryptedValue(p.Bits)
+	if err == nil {
+		private, err = x.openValue(v, it)
+	}
+	return it.seen(private, err)
+}
+
+// seen takes a private key that was opened, or not, as the proof.
+func (it *certItem) seen(private crypto.PrivateKey, err error) error {
 	if err != nil {
 		return refuse(cmp.BadPOP, "the private key does not open, or is not that of the request").because("%v", err)
 	}

@@ -87,11 +87,12 @@ func (r *reader) ca(w writtenCA, dir string) CA {
 		ca.KeyGeneration = &p
 	}
 	if e := w.Encryption; e != nil {
-		ca.Encryption = &Encryption{Cipher: e.Cipher, KeyPair: r.keyPair("ca.encryption", "ca/encryption", writtenProtection{
+		ca.Encryption = &Encryption{Cipher: e.Cipher, Values: e.EncryptedValue, KeyPair: r.keyPair("ca.encryption", "ca/encryption", writtenProtection{
 			Certificate: e.Certificate, Chain: e.Chain, Key: e.Key,
 			PassphraseFile: e.PassphraseFile, PassphraseEnv: e.PassphraseEnv, PassphrasePrompt: e.PassphrasePrompt,
 		}, dir)}
 		r.word("ca.encryption.cipher", e.Cipher, cms.CipherNames()...)
+		r.word("ca.encryption.encrypted_value", e.EncryptedValue, cms.ValuePolicyNames...)
 		for i, f := range e.Former {
 			ca.Encryption.Former = append(ca.Encryption.Former, r.keyPair(index("ca.encryption.former", i), "ca/encryption-1", writtenProtection{
 				Certificate: f.Certificate, Key: f.Key, PassphraseFile: f.PassphraseFile, PassphraseEnv: f.PassphraseEnv, PassphrasePrompt: f.PassphrasePrompt,

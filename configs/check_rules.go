@@ -73,13 +73,14 @@ func chooses(allowed []string, purpose pkix.OID) bool {
 }
 
 // ProofNames are the words of rules[].proofs.
-var ProofNames = []string{ProofAgreeMAC, ProofDHMAC, ProofEncryptedKey}
+var ProofNames = []string{ProofAgreeMAC, ProofDHMAC, ProofEncryptedKey, ProofThisMessage}
 
 // The words of rules[].proofs.
 const (
 	ProofAgreeMAC     = "agree-mac"
 	ProofDHMAC        = "dh-mac"
 	ProofEncryptedKey = "encrypted-key"
+	ProofThisMessage  = "this-message"
 )
 
 // keysOfProofs: what is encrypted or computed for a key needs that key.
@@ -87,8 +88,10 @@ func (r *reader) keysOfProofs(at string, out *Rule, ca *writtenCA) {
 	for i, p := range out.Proofs {
 		path := index(child(at, "proofs"), i)
 		switch {
-		case p == ProofEncryptedKey && ca.Encryption == nil:
+		case (p == ProofEncryptedKey || p == ProofThisMessage) && ca.Encryption == nil:
 			r.fault(path, "keys come encrypted; write ca.encryption, whose certificate is what they are encrypted to")
+		case p == ProofThisMessage && ca.Encryption.EncryptedValue == "none":
+			r.fault(path, "keys come as EncryptedValue; write ca.encryption.encrypted_value: aes")
 		case (p == ProofAgreeMAC || p == ProofDHMAC) && ca.KeyAgreement == nil:
 			r.fault(path, "the MAC is made with the CA's key for key agreement; write ca.key_agreement")
 		}

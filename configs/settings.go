@@ -76,6 +76,7 @@ type CA struct {
 type Encryption struct {
 	KeyPair           // without Signature
 	Cipher  string    // as cms.CipherNames has it
+	Values  string    // whether EncryptedValue is read, as cms.ValuePolicyNames has it
 	Former  []KeyPair // that this one has replaced, newest or oldest first; without Chain and Signature
 	Lost    []string  // recipients of archived keys that are given up
 }

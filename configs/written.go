@@ -123,6 +123,12 @@ type writtenEncryption struct {
 	// What requesters are told to encrypt with (preferredSymmAlg): aes256-cbc,
 	// aes192-cbc, aes128-cbc, aes256-gcm, aes192-gcm or aes128-gcm.
 	Cipher string `yaml:"cipher"`
+	// Whether private keys may come as EncryptedValue, the deprecated form of CMP's
+	// version 2, for clients that know no other: `none`; `aes`, encrypted with AES
+	// and an RSA key by OAEP or PKCS #1 v1.5; `3des`, with DES-EDE3-CBC too. That
+	// form does not say whose a key is. It is for archive and for proofs:
+	// [this-message]; certificate is of an RSA key then.
+	EncryptedValue string `yaml:"encrypted_value"`
 	// Certificates and keys that this one has replaced. They open the keys that
 	// were archived under them, and requests that were on their way. The program
 	// does not start while the archive has keys that none of them opens.
@@ -146,7 +152,7 @@ type writtenFormerKey struct {
 	PassphrasePrompt bool `yaml:"passphrase_prompt"`
 }
 
-func (e *writtenEncryption) defaults() { e.Cipher = "aes256-cbc" }
+func (e *writtenEncryption) defaults() { e.Cipher, e.EncryptedValue = "aes256-cbc", "none" }
 
 // writtenRootUpdate is one change of a root's key (RFC 9810 section 4.4).
 type writtenRootUpdate struct {
@@ -270,8 +276,10 @@ type writtenRule struct {
 	// DHBasedMac in a signature's place, and static ECDH of RFC 6955, also in
 	// p10cr); `dh-mac`, its deprecated form with SHA-1; `encrypted-key`, the private
 	// key itself, encrypted to the certificate of ca.encryption: the CA sees it,
-	// but keeps it only where archive lets it and the request asks for that. Left
-	// out, none of these.
+	// but keeps it only where archive lets it and the request asks for that;
+	// `this-message`, its deprecated form in CMP's version 2, which
+	// ca.encryption.encrypted_value has to allow: whoever has read one such request
+	// may have its key certified to a name of their own. Left out, none of these.
 	Proofs []string `yaml:"proofs"`
 	// Only for holders of certificates: names of a new certificate must be
 	// those of the certificate that signs, and only it may be updated or revoked.

@@ -10,6 +10,7 @@ import (
 
 	"cmp-batch/cmpcore/client"
 	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/cms"
 	"cmp-batch/cmpcore/keyfile"
 	"cmp-batch/cmpcore/pkix"
 
@@ -19,6 +20,7 @@ import (
 func (c *cli) acceptCommand() *cobra.Command {
 	var id identity
 	var session, certOut, chainOut, nextOut, keyOut, key, encrKey, answersOut string
+	var oldEncryption string
 	var require, updateAnchors bool
 	cmd := &cobra.Command{
 		Use:   "accept ANSWER.pki --session FILE.session.json",
@@ -63,6 +65,10 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 			cred, err := id.credentials()
 			if err != nil {
 				return usageError{err}
+			}
+			var known bool
+			if cred.OldEncryption, known = cms.ValuePolicyByName(oldEncryption); !known {
+				return usage("--old-encryption: %q is none of %s", oldEncryption, strings.Join(cms.ValuePolicyNames, ", "))
 			}
 			base := sessionBase(session)
 			if s.Decrypts() {
@@ -135,6 +141,7 @@ refusal by the CA is an answer, exit 0, unless --require is given.`,
 	f.StringArrayVar(&id.crls, "crl", nil, "CRL `FILE`, DER or PEM: a revoked signer is not believed (may repeat)")
 	f.BoolVar(&id.needCRL, "need-crl", false, "believe a signer only where CRLs of --crl that are valid now speak of it and of all above it")
 	f.BoolVar(&id.unprotectedErrors, "unprotected-errors", false, "let an error message without protection end the transaction")
+	f.StringVar(&oldEncryption, "old-encryption", "none", "take certificates and private keys in the deprecated form of pvno 2, EncryptedValue: none; aes, for AES; 3des, for DES-EDE3-CBC too")
 	f.StringVar(&certOut, "cert-out", "", "`FILE` for the certificate (default NAME.crt)")
 	f.StringVar(&chainOut, "chain-out", "", "`FILE` for the CA certificates (default NAME.chain.pem)")
 	f.StringVar(&key, "key", "", "the certificate's private key `FILE`, for --pop encr-cert and challenge (default NAME.key)")
@@ -209,6 +216,9 @@ func (t *taken) take(s *client.Session, answer []byte, cred client.Credentials) 
 		}
 		rep := acceptReport{Status: "error", FailInfo: peer.FailInfo.String(), Text: strings.Join(peer.Text, "; "), Done: true}
 		return false, t.report(rep, fmt.Sprintf("refused: %v", peer))
+	}
+	if errors.Is(err, cms.ErrOldEncryption) {
+		return false, hint(err, "the CA speaks an old form of encryption; --old-encryption aes takes it, and 3des also its oldest cipher")
 	}
 	if err != nil {
 		return false, err

@@ -463,6 +463,8 @@ func proofs(names []string) (p cmpcore.Proofs) {
 			p |= cmpcore.ProofDHMAC
 		case configs.ProofEncryptedKey:
 			p |= cmpcore.ProofEncryptedKey
+		case configs.ProofThisMessage:
+			p |= cmpcore.ProofThisMessage
 		}
 	}
 	return p

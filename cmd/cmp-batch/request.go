@@ -117,8 +117,8 @@ writes FILE.key. Private keys come encrypted by what protects the request, or wi
 	fl.StringVar(&f.validity, "validity", "", "wanted validity, as 90d or 1y (default: as the CA likes)")
 	fl.StringSliceVar(&f.profile, "profile", nil, "certificate profile of the CA (certProfile)")
 	fl.BoolVar(&f.implicit, "implicit-confirm", false, "ask the CA to do without a confirmation")
-	fl.StringVar(&f.pop, "pop", "", "how possession of the key is proven: signature; encr-cert, where the certificate is to come encrypted; challenge, where the CA is to send one; agree-mac or agree-signature, a MAC under the secret with --ca-agreement-cert; or encrypted-key, the private key itself for --ca-encryption-cert (default: signature, encr-cert for keys that cannot sign)")
-	fl.StringVar(&f.encryptionCert, "ca-encryption-cert", "", "encryption certificate `FILE` of the CA, with --pop encrypted-key")
+	fl.StringVar(&f.pop, "pop", "", "how possession of the key is proven: signature; encr-cert, where the certificate is to come encrypted; challenge, where the CA is to send one; agree-mac or agree-signature, a MAC under the secret with --ca-agreement-cert; or encrypted-key, the private key itself for --ca-encryption-cert; this-message, the same at pvno 2 for an old CA (default: signature, encr-cert for keys that cannot sign)")
+	fl.StringVar(&f.encryptionCert, "ca-encryption-cert", "", "encryption certificate `FILE` of the CA, with --pop encrypted-key and this-message")
 	fl.BoolVar(&f.raVerified, "ra-verified", false, "as an RA: say that possession of the key was checked")
 	fl.IntVar(&f.pathLen, "path-len", -1, "for ccr: wanted path length, how many CAs may follow; -1: any")
 	fl.StringVar(&f.archive, "archive", "", "have the CA keep the private key, encrypted to the CA's encryption certificate in `FILE`")
@@ -176,9 +176,11 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	if f.agrees() && f.agreementCert == "" {
 		return usage("--pop %s needs --ca-agreement-cert", f.pop)
 	}
-	if (f.pop == popEncryptedKey) != (f.encryptionCert != "") {
-		return usage("--pop encrypted-key and --ca-encryption-cert go together")
+	if f.reveals() != (f.encryptionCert != "") {
+		return usage("--pop encrypted-key or this-message and --ca-encryption-cert go together")
 	}
+	// Private keys at pvno 2 come in the form of that time.
+	o.OldEncryption = f.pvno == 2 && (f.centralKey != "" || kind == cmp.TypeKRR)
 	if f.dhMAC && (f.signCert == "" || f.pbmac1 || f.iterations != 0) {
 		return usage("--dh-mac needs --cert and --sign-key, and has neither --pbmac1 nor --mac-iterations")
 	}
@@ -341,7 +343,11 @@ const (
 	popAgreeMAC       = "agree-mac"
 	popAgreeSignature = "agree-signature"
 	popEncryptedKey   = "encrypted-key"
+	popThisMessage    = "this-message"
 )
+
+// reveals tells whether the private key itself proves possession.
+func (f *requestFlags) reveals() bool { return f.pop == popEncryptedKey || f.pop == popThisMessage }
 
 // agrees tells whether possession is proven with the CA's key for key agreement.
 func (f *requestFlags) agrees() bool { return f.pop == popAgreeMAC || f.pop == popAgreeSignature }
@@ -367,9 +373,9 @@ func (f *requestFlags) choosePOP(kind cmp.BodyType, key crypto.PrivateKey, o *cl
 			return errors.New("--pop and --ra-verified exclude each other")
 		}
 		return nil
-	case popEncrCert, popChallenge, popAgreeMAC, popAgreeSignature, popEncryptedKey:
+	case popEncrCert, popChallenge, popAgreeMAC, popAgreeSignature, popEncryptedKey, popThisMessage:
 	default:
-		return fmt.Errorf("--pop: %q is none of signature, encr-cert, challenge, agree-mac, agree-signature and encrypted-key", f.pop)
+		return fmt.Errorf("--pop: %q is none of signature, encr-cert, challenge, agree-mac, agree-signature, encrypted-key and this-message", f.pop)
 	}
 	switch {
 	case f.raVerified:
@@ -380,7 +386,7 @@ func (f *requestFlags) choosePOP(kind cmp.BodyType, key crypto.PrivateKey, o *cl
 		return errors.New("p10cr proves possession by a signature or agree-mac; ask by ir, cr or kur for a key that cannot sign")
 	case kind == cmp.TypeCCR:
 		return errors.New("ccr proves possession by a signature")
-	case f.pop == popAgreeSignature:
+	case f.pop == popAgreeSignature || f.pop == popThisMessage:
 		return nil
 	case f.implicit && f.pop == popEncrCert:
 		return errors.New("--implicit-confirm does not go with --pop encr-cert: the confirmation is the proof")
@@ -526,6 +532,8 @@ func (f *requestFlags) certificate(key crypto.PrivateKey) (r client.CertificateR
 		err = f.proveTo(&r, client.POPAgreeSignature, key, "--ca-agreement-cert", f.agreementCert)
 	case popEncryptedKey:
 		err = f.proveTo(&r, client.POPEncryptedKey, key, "--ca-encryption-cert", f.encryptionCert)
+	case popThisMessage:
+		err = f.proveTo(&r, client.POPThisMessage, key, "--ca-encryption-cert", f.encryptionCert)
 	}
 	if err != nil {
 		return r, err

@@ -46,6 +46,7 @@ func (a *authority) encryption() (*cmpcore.Encryption, error) {
 		return nil, fmt.Errorf("CA encryption: %w", err)
 	}
 	out := &cmpcore.Encryption{Certificate: certs[0], Chain: certs[1:]}
+	out.Values, _ = cms.ValuePolicyByName(e.Values) // checked with the configuration
 	if e.Chain != "" {
 		more, err := readCertificates(e.Chain)
 		if err != nil {

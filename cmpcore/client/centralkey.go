@@ -34,8 +34,8 @@ func (o *keyOpener) open(k *crmf.EncryptedKey, cert []byte) (crypto.PrivateKey, 
 	switch {
 	case k == nil:
 		return nil, cmp.IncorrectData, errNoKey
-	case k.Enveloped == nil:
-		return nil, cmp.BadDataFormat, errors.New("the private key came as EncryptedValue, which is not read: the CA should send EnvelopedData")
+	case k.Value != nil:
+		return o.openValue(k.Value, cert)
 	case len(o.anchors) == 0 && o.pinned == nil:
 		return nil, 0, fmt.Errorf("%w: nobody is trusted to sign the private key: a trust anchor is needed", ErrCredentials)
 	}
@@ -66,6 +66,35 @@ func (o *keyOpener) open(k *crmf.EncryptedKey, cert []byte) (crypto.PrivateKey, 
 	if err != nil {
 		return nil, cmp.BadDataFormat, fmt.Errorf("the private key cannot be read: %w", err)
 	}
+	return pairOf(private, x)
+}
+
+// openValue gives the private key of cert that came in the deprecated form, which
+// nobody signs.
+func (o *keyOpener) openValue(v *crmf.EncryptedValue, cert []byte) (crypto.PrivateKey, cmp.PKIFailureInfo, error) {
+	key, err := o.s.envelopeKey(o.c)
+	if err != nil {
+		return nil, 0, err
+	}
+	private, err := cms.OpenKeyValue(o.c.Rand, v, key.Private, o.c.OldEncryption)
+	switch {
+	case errors.Is(err, cms.ErrOldEncryption) && o.s.PVNO < 3:
+		// It was asked for, and whoever asked may still allow it.
+		return nil, 0, fmt.Errorf("%w: the private key came as EncryptedValue: %w", ErrCredentials, err)
+	case errors.Is(err, cms.ErrOldEncryption):
+		return nil, cmp.BadDataFormat, fmt.Errorf("the private key came as EncryptedValue, and EnvelopedData was asked for: %w", err)
+	case err != nil:
+		return nil, cmp.IncorrectData, fmt.Errorf("the private key does not open: %w", err)
+	}
+	x, err := x509.ParseCertificate(cert)
+	if err != nil {
+		return nil, cmp.BadDataFormat, err
+	}
+	return pairOf(private, x)
+}
+
+// pairOf wants the private key of a certificate.
+func pairOf(private crypto.PrivateKey, x *x509.Certificate) (crypto.PrivateKey, cmp.PKIFailureInfo, error) {
 	p, ok := private.(interface{ Public() crypto.PublicKey })
 	if !ok {
 		return nil, cmp.BadAlg, fmt.Errorf("a private key of type %T is not known", private)

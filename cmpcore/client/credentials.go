@@ -10,6 +10,7 @@ import (
 
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
+	"cmp-batch/cmpcore/cms"
 	"cmp-batch/cmpcore/crmf"
 	"cmp-batch/cmpcore/pkix"
 )
@@ -52,6 +53,11 @@ type Credentials struct {
 	// ML-KEM key as package alg has it. Private keys must then come to it. A
 	// request does without.
 	EncrKey crypto.PrivateKey
+	// OldEncryption says whether certificates and private keys may come as
+	// EncryptedValue, the form of PVNO 2 that EnvelopedData has replaced: encrypted
+	// to an RSA key. Nobody signs private keys in it, so that the protection of the
+	// message is all that vouches for them. By default none may.
+	OldEncryption cms.ValuePolicy
 	// Decrypt, where it is set, opens a certificate that came encrypted instead.
 	// It returns the certificate's DER.
 	Decrypt func(*crmf.EncryptedKey) ([]byte, error)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"crypto"
+	"errors"
 	"fmt"
 
 	"cmp-batch/cmpcore/alg"
@@ -24,8 +25,15 @@ func (c *Credentials) decryptCertificate(it *Item, k *crmf.EncryptedKey) ([]byte
 	switch {
 	case private == nil:
 		return nil, fmt.Errorf("%w, and the requested private key is not among the credentials", ErrEncrypted)
-	case k.Enveloped == nil:
-		return nil, fmt.Errorf("%w as EncryptedValue, which is not read: the CA should send EnvelopedData", ErrEncrypted)
+	case k.Value != nil:
+		der, err := cms.OpenValue(c.Rand, k.Value, private, c.OldEncryption)
+		if errors.Is(err, cms.ErrOldEncryption) {
+			return nil, fmt.Errorf("%w as EncryptedValue: %w", ErrEncrypted, err)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("decrypt the certificate: %w", err)
+		}
+		return der, nil
 	}
 	e, err := cms.ParseEnvelopedData(k.Enveloped)
 	if err != nil {

@@ -17,7 +17,7 @@ func (q *request) checkEncrKey() error {
 	if q.EncrKey == nil {
 		return nil
 	}
-	if q.Kind != cmp.TypeKRR && !slices.ContainsFunc(q.Certificates, func(r CertificateRequest) bool { return r.CentralKey != nil }) {
+	if !q.asksForKeys() {
 		return fmt.Errorf("%w: no private key is asked for, so there is none to encrypt to EncrKey", ErrOptions)
 	}
 	pub, err := alg.ParsePublicKey(q.EncrKey)
@@ -29,6 +29,28 @@ func (q *request) checkEncrKey() error {
 		return fmt.Errorf("%w: EncrKey: %w", ErrOptions, err)
 	}
 	q.session.EncrKey = Octets(slices.Clone(q.EncrKey))
+	return nil
+}
+
+func (q *request) asksForKeys() bool {
+	return q.Kind == cmp.TypeKRR || slices.ContainsFunc(q.Certificates, func(r CertificateRequest) bool { return r.CentralKey != nil })
+}
+
+// checkOldEncryption refuses to ask for EncryptedValues that nothing could open.
+func (q *request) checkOldEncryption() error {
+	if !q.OldEncryption {
+		return nil
+	}
+	if q.PVNO != 2 || !q.asksForKeys() {
+		return fmt.Errorf("%w: OldEncryption is for private keys that the CA is asked for at pvno 2", ErrOptions)
+	}
+	spki := q.EncrKey
+	if spki == nil && q.own != nil {
+		spki = q.own.cert.RawSubjectPublicKeyInfo
+	}
+	if pub, err := alg.ParsePublicKey(spki); err != nil || alg.Uses(pub)&alg.UseEncipher == 0 {
+		return fmt.Errorf("%w: private keys at pvno 2 come encrypted to an RSA key: EncrKey, or that of the certificate that protects", ErrOptions)
+	}
 	return nil
 }
 

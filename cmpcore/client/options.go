@@ -50,6 +50,11 @@ type Options struct {
 	// Credentials.EncrKey opens them then.
 	EncrKey pkix.SubjectPublicKeyInfo
 
+	// OldEncryption lets CentralKey and TypeKRR go at PVNO 2, at which private keys
+	// come as EncryptedValue: encrypted to EncrKey or to the key of the protection
+	// certificate, an RSA key. Credentials.OldEncryption opens them.
+	OldEncryption bool
+
 	Certificates []CertificateRequest   // of ir, cr and kur; of ccr exactly one
 	PKCS10       []byte                 // of p10cr: the CertificationRequest, DER
 	Revocations  []Revocation           // of rr
@@ -69,7 +74,8 @@ type CertificateRequest struct {
 	Key       crypto.Signer
 	PublicKey pkix.SubjectPublicKeyInfo
 	// CentralKey asks the CA to make the key. Its value, perhaps zero, names
-	// the algorithm (RFC 9483 section 4.1.6). It needs PVNO 3.
+	// the algorithm (RFC 9483 section 4.1.6). It needs PVNO 3, or
+	// Options.OldEncryption.
 	CentralKey *pkix.AlgorithmIdentifier
 
 	Issuer              pkix.Name // the wanted issuer; nil: any
@@ -86,7 +92,7 @@ type CertificateRequest struct {
 	Signature string
 
 	// ProofTo is the certificate of the CA (DER) that POPAgreeMAC,
-	// POPAgreeSignature and POPEncryptedKey are for, and ProofKey the private key
+	// POPAgreeSignature, POPEncryptedKey and POPThisMessage are for, and ProofKey the private key
 	// where Key is not set, because it cannot sign.
 	ProofTo  []byte
 	ProofKey crypto.PrivateKey
@@ -134,8 +140,8 @@ const (
 	// POPNone leaves it out: for keys made by the CA, and for tests.
 	POPNone
 	// POPEncrCert asks for the certificate encrypted to its own key, for keys
-	// that cannot sign. [Credentials.RequestedKeys] open it, at
-	// PVNO 3; the older form is for [Credentials.Decrypt].
+	// that cannot sign. [Credentials.RequestedKeys] open it; at PVNO 2, where it
+	// comes in an older form, if [Credentials.OldEncryption] allows that.
 	POPEncrCert
 	// POPChallenge has the CA send a challenge that only the key opens; at PVNO
 	// 2 only an RSA key can. [Credentials.RequestedKeys] open it.
@@ -154,6 +160,10 @@ const (
 	// POPEncryptedKey gives the private key away, encrypted to ProofTo, the CA's
 	// encryption certificate: encryptedKey. It needs PVNO 3.
 	POPEncryptedKey
+	// POPThisMessage is the deprecated form of that, for PVNO 2 and a CA with an RSA
+	// key: thisMessage. It does not say whose the key is, so that another who
+	// reads the message may use it as its own proof.
+	POPThisMessage
 )
 
 // Revocation asks to revoke one certificate, or to revive it.

@@ -105,8 +105,10 @@ func (r *CertificateRequest) agreementMAC(private crypto.PrivateKey) (a pkix.Alg
 // proveByKey adds the private key itself.
 func (q *request) proveByKey(m *crmf.CertReqMsg, r *CertificateRequest) error {
 	switch {
-	case q.PVNO != 3:
+	case r.POP == POPEncryptedKey && q.PVNO != 3:
 		return fmt.Errorf("%w: encryptedKey needs pvno 3", ErrOptions)
+	case r.POP == POPThisMessage && q.PVNO != 2:
+		return fmt.Errorf("%w: thisMessage is for pvno 2; encryptedKey has taken its place", ErrOptions)
 	case r.StaticECDH:
 		return fmt.Errorf("%w: StaticECDH is for a MAC", ErrOptions)
 	}
@@ -117,6 +119,10 @@ func (q *request) proveByKey(m *crmf.CertReqMsg, r *CertificateRequest) error {
 	}
 	private, err := r.proofKey(t.PublicKey)
 	if err != nil {
+		return err
+	}
+	if r.POP == POPThisMessage {
+		m.POPO, err = q.thisMessage(use, private, r.ProofTo)
 		return err
 	}
 	// Whose it is must be said (RFC 4211 section 4.2).
@@ -137,4 +143,28 @@ func (q *request) proveByKey(m *crmf.CertReqMsg, r *CertificateRequest) error {
 	}
 	m.POPO = &crmf.POPOPrivKey{Use: use, Form: crmf.EncryptedKeyPOP, Enveloped: der}
 	return nil
+}
+
+// thisMessage is an EncryptedValue in a BIT STRING (RFC 9810 section 5.2.8.3.1).
+func (q *request) thisMessage(use int, private crypto.PrivateKey, cert []byte) (*crmf.POPOPrivKey, error) {
+	c, err := x509.ParseCertificate(cert)
+	if err != nil {
+		return nil, fmt.Errorf("%w: certificate to encrypt the key to: %w", ErrOptions, err)
+	}
+	if c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageKeyEncipherment == 0 {
+		return nil, fmt.Errorf("%w: the key usage of %q lacks keyEncipherment", ErrOptions, pkix.Name(c.RawSubject).String())
+	}
+	pub, err := alg.ParsePublicKey(pkix.SubjectPublicKeyInfo(c.RawSubjectPublicKeyInfo))
+	if err != nil {
+		return nil, fmt.Errorf("%w: certificate to encrypt the key to: %w", ErrOptions, err)
+	}
+	v, err := cms.SealKeyValue(q.Credentials.Rand, pub, private)
+	if err != nil {
+		return nil, fmt.Errorf("%w: thisMessage: %w", ErrOptions, err)
+	}
+	bits, err := v.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	return &crmf.POPOPrivKey{Use: use, Form: crmf.ThisMessage, Bits: bits}, nil
 }

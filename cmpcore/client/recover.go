@@ -63,7 +63,7 @@ func (q *request) encryptKey(private crypto.PrivateKey, cert []byte, whose cms.K
 
 // recovery is the body of krr (RFC 9810 section 5.3.7).
 func (q *request) recovery() (cmp.Body, error) {
-	if q.PVNO != 3 {
+	if q.PVNO != 3 && !q.OldEncryption {
 		return nil, fmt.Errorf("%w: krr needs pvno 3", ErrOptions)
 	}
 	controls, err := q.encrKeyControl()

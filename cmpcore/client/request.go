@@ -95,6 +95,9 @@ func (q *request) onlyItsOwn() error {
 			return err
 		}
 	}
+	if err := q.checkOldEncryption(); err != nil {
+		return err
+	}
 	if err := q.checkEncrKey(); err != nil {
 		return err
 	}
@@ -158,7 +161,7 @@ func (q *request) certificate(id int, r *CertificateRequest) (*crmf.CertReqMsg, 
 		}
 		m.CertReq.Controls = append(m.CertReq.Controls, c...)
 	}
-	if err := r.publicKey(t, q.PVNO); err != nil {
+	if err := r.publicKey(t, q.PVNO == 3 || q.OldEncryption); err != nil {
 		return nil, err
 	}
 	sans, err := r.extensions(t, old)
@@ -240,7 +243,7 @@ func (q *request) old(r *CertificateRequest) (*x509.Certificate, error) {
 }
 
 // publicKey fills the template's key.
-func (r *CertificateRequest) publicKey(t *crmf.CertTemplate, pvno int) (err error) {
+func (r *CertificateRequest) publicKey(t *crmf.CertTemplate, mayBeMade bool) (err error) {
 	n := 0
 	if r.Key != nil {
 		n++
@@ -254,7 +257,7 @@ func (r *CertificateRequest) publicKey(t *crmf.CertTemplate, pvno int) (err erro
 	}
 	if r.CentralKey != nil {
 		n++
-		if pvno != 3 {
+		if !mayBeMade {
 			return fmt.Errorf("%w: a key made by the CA needs pvno 3", ErrOptions)
 		}
 		if !r.CentralKey.IsZero() {
@@ -343,7 +346,7 @@ func (q *request) prove(m *crmf.CertReqMsg, r *CertificateRequest) error {
 		return nil
 	case POPAgreeMAC, POPAgreeSignature:
 		return q.proveByAgreement(m, r)
-	case POPEncryptedKey:
+	case POPEncryptedKey, POPThisMessage:
 		return q.proveByKey(m, r)
 	case POPSignatureInput:
 		if r.Key == nil || m.CertReq.Template.Subject != nil {

@@ -110,19 +110,25 @@ func readIV(a pkix.AlgorithmIdentifier) ([]byte, bool) {
 	return iv, in.ReadASN1(&iv, asn1.OCTET_STRING) && in.Empty() && len(iv) == aes.BlockSize
 }
 
-// decryptCBC takes time that does not depend on the padding.
 func decryptCBC(key, iv, data []byte) ([]byte, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, err
 	}
+	return decryptBlocks(block, iv, data)
+}
+
+// decryptBlocks takes time that does not depend on the padding. data is of whole
+// blocks, one at least.
+func decryptBlocks(block cipher.Block, iv, data []byte) ([]byte, error) {
+	size := block.BlockSize()
 	plain := make([]byte, len(data))
 	cipher.NewCBCDecrypter(block, iv).CryptBlocks(plain, data)
-	last := plain[len(plain)-aes.BlockSize:]
-	pad := int(last[aes.BlockSize-1])
-	good := subtle.ConstantTimeLessOrEq(1, pad) & subtle.ConstantTimeLessOrEq(pad, aes.BlockSize)
+	last := plain[len(plain)-size:]
+	pad := int(last[size-1])
+	good := subtle.ConstantTimeLessOrEq(1, pad) & subtle.ConstantTimeLessOrEq(pad, size)
 	for i, x := range last {
-		inPad := subtle.ConstantTimeLessOrEq(aes.BlockSize-i, pad)
+		inPad := subtle.ConstantTimeLessOrEq(size-i, pad)
 		good &= subtle.ConstantTimeSelect(inPad, subtle.ConstantTimeByteEq(x, byte(pad)), 1)
 	}
 	if good == 0 {

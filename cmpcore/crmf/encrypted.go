@@ -6,6 +6,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 
+	"cmp-batch/cmpcore/der"
 	"cmp-batch/cmpcore/pkix"
 )
 
@@ -73,6 +74,34 @@ func ReadEncryptedValue(s *cryptobyte.String) (*EncryptedValue, error) {
 		return nil, at("encryptedValue", unexpected(seq))
 	}
 	return v, nil
+}
+
+// ParseEncryptedValue reads an EncryptedValue that is all of b: the contents of
+// thisMessage (RFC 9810 section 5.2.8.3.1), which the scan of the message around
+// them did not see. The result refers to b.
+func ParseEncryptedValue(b []byte) (*EncryptedValue, error) {
+	if err := der.Scan(b, der.Limits{Bytes: maxThisMessage}); err != nil {
+		return nil, at("encryptedValue", err)
+	}
+	s := cryptobyte.String(b)
+	v, err := ReadEncryptedValue(&s)
+	if err != nil {
+		return nil, err
+	}
+	if !s.Empty() {
+		return nil, at("encryptedValue", unexpected(s))
+	}
+	return v, nil
+}
+
+// maxThisMessage is far above what a private key takes, in octets.
+const maxThisMessage = 1 << 16
+
+// Bytes gives the DER.
+func (v *EncryptedValue) Bytes() ([]byte, error) {
+	var b cryptobyte.Builder
+	v.Add(&b)
+	return b.Bytes()
 }
 
 // Add appends the EncryptedValue.

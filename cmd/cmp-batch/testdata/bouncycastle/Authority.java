@@ -257,10 +257,19 @@ class Authority extends EndEntity {
             if (a.get("encrypt") != null) {
                 cert = new CertOrEncCert(encrypt(a.get("encrypt"), c, a, new CMSProcessableByteArray(PKCSObjectIdentifiers.data, c.getEncoded())));
             }
+            if (a.get("encryptold") != null) {
+                JcaX509CertificateConverter x = new JcaX509CertificateConverter().setProvider(BC);
+                cert = new CertOrEncCert(new EncryptedKey(oldEncryption(a.get("encryptold"), x.getCertificate(c).getPublicKey()).build(c)));
+            }
             EncryptedKey made = null;
             if (a.get("make") != null) {
                 X509CertificateHolder to = a.get("for") == null ? null : cert(a.get("for"));
                 made = encrypt(a.get("make"), to, a, keyPackage(key("made"), a));
+            }
+            if (a.get("makeold") != null) {
+                JcaX509CertificateConverter x = new JcaX509CertificateConverter().setProvider(BC);
+                made = new EncryptedKey(oldEncryption(a.get("makeold"), x.getCertificate(cert(a.must("for"))).getPublicKey())
+                    .build(PrivateKeyInfo.getInstance(key("made").getPrivate().getEncoded())));
             }
             pair = new CertifiedKeyPair(cert, made, null);
             certs.put(a.or("as", "issued"), tx.issued.get(id));

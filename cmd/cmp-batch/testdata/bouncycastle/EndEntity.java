@@ -10,6 +10,7 @@ import org.bouncycastle.asn1.cmp.*;
 import org.bouncycastle.asn1.crmf.*;
 import org.bouncycastle.asn1.pkcs.CertificationRequest;
 import org.bouncycastle.asn1.pkcs.PKCSObjectIdentifiers;
+import org.bouncycastle.asn1.pkcs.PrivateKeyInfo;
 import org.bouncycastle.asn1.x500.X500Name;
 import org.bouncycastle.asn1.x509.*;
 import org.bouncycastle.asn1.x509.Extension;
@@ -17,6 +18,7 @@ import org.bouncycastle.cert.X509CertificateHolder;
 import org.bouncycastle.cert.cmp.*;
 import org.bouncycastle.cert.crmf.*;
 import org.bouncycastle.cert.crmf.Control;
+import org.bouncycastle.cert.jcajce.JcaX509CertificateConverter;
 import org.bouncycastle.operator.DigestCalculatorProvider;
 import org.bouncycastle.operator.jcajce.JcaDigestCalculatorProviderBuilder;
 import org.bouncycastle.pkcs.PKCS10CertificationRequestBuilder;
@@ -130,6 +132,18 @@ class EndEntity extends Answers {
                 }
             });
         }
+        if (it.get("archive") != null) {
+            EncryptedValue v = oldKey(it, pair);
+            b.addControl(new Control() {
+                public ASN1ObjectIdentifier getType() {
+                    return CRMFObjectIdentifiers.id_regCtrl_pkiArchiveOptions;
+                }
+
+                public ASN1Encodable getValue() {
+                    return new PKIArchiveOptions(new EncryptedKey(v));
+                }
+            });
+        }
         String alg = it.or("alg", pair == null ? "" : signatureOf(pair));
         switch (it.or("pop", pair == null ? "none" : "signature")) {
             case "signature":
@@ -159,6 +173,10 @@ class EndEntity extends Answers {
             case "agreeSignature":
                 return new StaticDH(key(it.or("other", it.get("key"))), readCertificate(it.must("with")))
                     .request(b.build().toASN1Structure().getCertReq(), it.must("way"), it.get("pop").equals("agreeSignature"));
+            case "thisMessage":
+                // POPOPrivKey has no constructor for it.
+                return new DERSequence(new ASN1Encodable[] {b.build().toASN1Structure().getCertReq(),
+                    new DERTaggedObject(true, keyUse(pair), new DERTaggedObject(false, POPOPrivKey.thisMessage, new DERBitString(oldKey(it, pair))))});
             case "none":
                 break;
             default:
@@ -170,6 +188,13 @@ class EndEntity extends Answers {
             return new DERSequence(new ASN1Encodable[] {m.getCertReq(), new DERTaggedObject(true, 0, DERNull.INSTANCE)});
         }
         return m;
+    }
+
+    /** The private key, or another's, as EncryptedValue to a certificate. */
+    EncryptedValue oldKey(Args it, KeyPair pair) throws Exception {
+        KeyPair shown = it.get("other") == null ? pair : key(it.get("other"));
+        java.security.PublicKey to = new JcaX509CertificateConverter().setProvider(BC).getCertificate(readCertificate(it.must("with"))).getPublicKey();
+        return oldEncryption(it.must("way"), to).build(PrivateKeyInfo.getInstance(shown.getPrivate().getEncoded()));
     }
 
     /** How a key decrypts: by transport or by agreement. */

@@ -13,6 +13,7 @@ import java.security.cert.PKIXParameters;
 import java.security.cert.TrustAnchor;
 import java.security.cert.X509Certificate;
 import java.security.spec.ECGenParameterSpec;
+import java.security.spec.MGF1ParameterSpec;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -20,6 +21,9 @@ import java.util.Date;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+
+import javax.crypto.spec.OAEPParameterSpec;
+import javax.crypto.spec.PSource;
 
 import org.bouncycastle.asn1.*;
 import org.bouncycastle.asn1.cmp.*;
@@ -35,6 +39,7 @@ import org.bouncycastle.asn1.x509.*;
 import org.bouncycastle.cert.X509CertificateHolder;
 import org.bouncycastle.cert.cmp.*;
 import org.bouncycastle.cert.crmf.*;
+import org.bouncycastle.cert.crmf.jcajce.JceCRMFEncryptorBuilder;
 import org.bouncycastle.cert.crmf.jcajce.JcePKMACValuesCalculator;
 import org.bouncycastle.cert.jcajce.JcaX509CertificateConverter;
 import org.bouncycastle.jce.provider.BouncyCastleProvider;
@@ -43,6 +48,7 @@ import org.bouncycastle.operator.MacCalculator;
 import org.bouncycastle.operator.PBEMacCalculatorProvider;
 import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
 import org.bouncycastle.operator.jcajce.JcaContentVerifierProviderBuilder;
+import org.bouncycastle.operator.jcajce.JceAsymmetricKeyWrapper;
 import org.bouncycastle.pkcs.jcajce.JcePBMac1CalculatorBuilder;
 
 /** What both sides of CMP need: keys, certificates, protection, headers. */
@@ -117,6 +123,31 @@ class Party {
 
     static Date inDays(int n) {
         return new Date(System.currentTimeMillis() + n * 86400000L);
+    }
+
+    /** EncryptedValue (RFC 4211 section 2.1): CIPHER-WRAP, as aes256-pkcs1 or 3des-oaep. */
+    static EncryptedValueBuilder oldEncryption(String how, java.security.PublicKey to) throws Exception {
+        String[] words = how.split("-");
+        ASN1ObjectIdentifier cipher;
+        switch (words[0]) {
+            case "aes128":
+                cipher = NISTObjectIdentifiers.id_aes128_CBC;
+                break;
+            case "aes192":
+                cipher = NISTObjectIdentifiers.id_aes192_CBC;
+                break;
+            case "aes256":
+                cipher = NISTObjectIdentifiers.id_aes256_CBC;
+                break;
+            case "3des":
+                cipher = PKCSObjectIdentifiers.des_EDE3_CBC;
+                break;
+            default:
+                throw new IllegalArgumentException(how);
+        }
+        JceAsymmetricKeyWrapper wrapper = words[1].equals("pkcs1") ? new JceAsymmetricKeyWrapper(to)
+            : new JceAsymmetricKeyWrapper(new OAEPParameterSpec("SHA-256", "MGF1", MGF1ParameterSpec.SHA256, PSource.PSpecified.DEFAULT), to);
+        return new EncryptedValueBuilder(wrapper.setProvider(BC), new JceCRMFEncryptorBuilder(cipher).setProvider(BC).build());
     }
 
     KeyPair key(String name) {
