@@ -180,6 +180,10 @@ type Rule struct {
 	// Passphrases lets the requester leave a revocation passphrase, under which rr
 	// for its certificates is taken (RFC 9810 section 5.3.19.9).
 	Passphrases bool
+	// RegToken wants a registration token with requests by ir and cr of holders of
+	// certificates (RFC 4211 section 6.1): control regToken or authenticator with
+	// REF:SECRET of a shared secret that is limited to this rule.
+	RegToken bool
 	// Unattended lets ccr and krr be answered without a person, which else it never is.
 	Unattended bool
 
@@ -286,6 +290,9 @@ func (c *Config) check() error {
 			errs = append(errs, err)
 		}
 		if err := c.checkPassphrases(&r); err != nil {
+			errs = append(errs, err)
+		}
+		if err := c.checkTokenRule(&r); err != nil {
 			errs = append(errs, err)
 		}
 		if slices.Contains(r.May, cmp.TypeCCR) {

@@ -37,6 +37,7 @@ type certItem struct {
 	envelope  *crmf.EncryptedKey // has the private key to archive
 	archive   crypto.PrivateKey  // it, opened
 	keep      bool               // the key made here is to be archived
+	token     *Secret            // registered for whom the request is
 	fail      *failure           // set: refused
 }
 
@@ -104,6 +105,7 @@ func (x *exchange) certify(rule *Rule, orig *cmp.PKIMessage) error {
 	if err := x.countUses(items, int64(good)); err != nil {
 		return err
 	}
+	x.countTokens(items)
 	return x.answerItems(rule, orig, items)
 }
 
@@ -200,6 +202,9 @@ func (x *exchange) judge(rule *Rule, orig *cmp.PKIMessage, it *certItem) error {
 			return err
 		}
 		if err := x.checkControls(orig.Header.PVNO, rule, it); err != nil {
+			return err
+		}
+		if err := x.checkToken(rule, orig.Body.Type(), it); err != nil {
 			return err
 		}
 	}

@@ -48,7 +48,7 @@ func (r *reader) settings(w *written, dir string) *Config {
 	c.Trust = r.trust(w.Trust, c.Rules, dir)
 	if c.Vault.IsZero() && slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.Passphrases }) {
 		r.fault("vault", "rules take revocation passphrases, and nothing protects these: the CA's key has no passphrase; write vault: {passphrase_file: secrets/vault.pass}")
-	} else if c.Vault.IsZero() && slices.ContainsFunc(c.Rules, func(r Rule) bool { return len(r.Secret) > 0 }) {
+	} else if c.Vault.IsZero() && slices.ContainsFunc(c.Rules, func(r Rule) bool { return len(r.Secret) > 0 || r.RegToken }) {
 		r.fault("vault", "rules are about shared secrets, and nothing protects these: the CA's key has no passphrase; write vault: {passphrase_file: secrets/vault.pass}")
 	}
 	c.Policies = r.policies(w.Policies)

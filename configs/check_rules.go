@@ -115,7 +115,7 @@ func (r *reader) uniqueName(at, name string, seen map[string]int, i int) {
 
 func (r *reader) rule(at string, w *writtenRule, profiles []string, caProfiles map[string]bool, people int, dir string) Rule {
 	out := Rule{
-		Name: w.Name, Profiles: w.Profile, KeyTypes: w.KeyTypes, Own: w.Own, RAVerified: w.RAVerified, Passphrases: w.RevocationPassphrases,
+		Name: w.Name, Profiles: w.Profile, KeyTypes: w.KeyTypes, Own: w.Own, RAVerified: w.RAVerified, Passphrases: w.RevocationPassphrases, RegToken: w.RegToken,
 		CentralKeys: w.CentralKeys, SameKey: w.Update.SameKey, ChangeNames: w.Update.ChangeNames, UpdateAny: w.Update.Any, RevokeAny: w.Revoke.Any,
 		Subjects: r.subjects(child(at, "subjects"), w.Subjects),
 	}
@@ -315,6 +315,13 @@ func (r *reader) uselessKeys(at string, out *Rule) {
 	useless("update", !out.may(cmp.TypeKUR), "kur is not in may")
 	useless("revoke", !out.may(cmp.TypeRR), "rr is not in may")
 	useless("revocation_passphrases", !out.may(cmp.TypeRR), "rr is not in may")
+	useless("reg_token", !out.may(cmp.TypeIR, cmp.TypeCR), "it is about ir and cr, and neither is in may")
+	if out.RegToken && out.Certificate == nil {
+		r.fault(child(at, "reg_token"), "who has a shared secret is registered by it; write who.certificate, or remove the key")
+	}
+	if out.RegToken && out.may(cmp.TypeP10CR, cmp.TypeCCR) {
+		r.fault(child(at, "reg_token"), "p10cr and ccr cannot bring a token; give them a rule of their own")
+	}
 	if out.Own && out.Certificate == nil && len(out.Secret) > 0 {
 		useless("own", true, "a holder of a secret has no certificate of its own")
 	}

@@ -117,6 +117,7 @@ type Rule struct {
 	Archive     string // of private keys: none, allowed or required
 	RAVerified  bool
 	Passphrases bool // for revocation may be left
+	RegToken    bool // ir and cr must bring a registration token
 	SameKey     bool // kur may keep the key
 	ChangeNames bool // kur may change the names
 	UpdateAny   bool // kur for any certificate

@@ -306,6 +306,12 @@ type writtenRule struct {
 	// lost. It comes encrypted to the certificate of ca.encryption, or by the
 	// shared secret that protects the message.
 	RevocationPassphrases bool `yaml:"revocation_passphrases"`
+	// Only for holders of certificates: requests by ir and cr must bring a
+	// registration token, REF:SECRET in control regToken or authenticator. It is
+	// registered by `secret add REF --rule` with the name of this rule, and brings
+	// as many certificates as its limits let it. Where a rule does not ask for
+	// tokens, nothing is decided by them.
+	RegToken bool `yaml:"reg_token"`
 }
 
 func (r *writtenRule) defaults() {

@@ -480,7 +480,7 @@ func engineRule(r *configs.Rule) (cmpcore.Rule, error) {
 		Name: r.Name, May: r.May, Profiles: r.Profiles, Own: r.Own, KeyTypes: r.KeyTypes, CentralKeys: r.CentralKeys,
 		Approval: r.Approval, Approvals: r.Approvals, Unattended: r.Unattended, Archive: archiveModes[r.Archive], EncrKey: encrKeyModes[r.EncrKey],
 		Proofs:     proofs(r.Proofs),
-		RAVerified: r.RAVerified, Passphrases: r.Passphrases, SameKey: r.SameKey, ChangeNames: r.ChangeNames, UpdateAny: r.UpdateAny, RevokeAny: r.RevokeAny,
+		RAVerified: r.RAVerified, Passphrases: r.Passphrases, RegToken: r.RegToken, SameKey: r.SameKey, ChangeNames: r.ChangeNames, UpdateAny: r.UpdateAny, RevokeAny: r.RevokeAny,
 		Names: matchNames(r.Subjects),
 	}
 	h := r.Certificate

@@ -30,6 +30,7 @@ import (
 // requestFlags are what can be asked for.
 type requestFlags struct {
 	identity
+	registrationFlags
 	out, session             string
 	subject, recipient       string
 	sans, keyUsage, extUsage []string
@@ -104,6 +105,7 @@ writes FILE.key. Private keys come encrypted by what protects the request, or wi
 	fl.StringVarP(&f.out, "out", "o", "", "`FILE` for the request; .pki is usual")
 	fl.StringVar(&f.session, "session", "", "`FILE` for the memory of the transaction (default: beside --out)")
 	f.identity.flags(cmd)
+	f.registrationFlags.flags(cmd)
 	fl.StringVar(&f.subject, "subject", "", "wanted subject `NAME`, as CN=a,O=b or /O=b/CN=a")
 	fl.StringSliceVar(&f.sans, "san", nil, "wanted alternative names: dns:HOST, ip:ADDRESS, email:ADDRESS, uri:URI")
 	fl.StringSliceVar(&f.keyUsage, "key-usage", nil, "wanted key usages, as digitalSignature")
@@ -248,6 +250,11 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	if err := refuseExisting(f.out, f.session, keyPath, accepted, encrKeyPath); err != nil {
 		return err
 	}
+	if kind == cmp.TypeRR || kind == cmp.TypeGenM || kind == cmp.TypeKRR || kind == cmp.TypeP10CR {
+		if err := f.registrationFlags.none(); err != nil {
+			return usageError{err}
+		}
+	}
 	switch kind {
 	case cmp.TypeRR:
 		r, err := f.revocation()
@@ -284,6 +291,9 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 		}
 	default:
 		r, err := f.certificate(key)
+		if err == nil {
+			err = f.registrationFlags.add(&r)
+		}
 		if err == nil && kind == cmp.TypeCCR {
 			err = f.cross(&r, &o.Credentials)
 		}

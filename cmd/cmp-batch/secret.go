@@ -71,10 +71,13 @@ again. With --secret-file, the first line of the file is the secret; whoever
 sees one message may try to guess it, so it should not be one that people think
 up.
 
-The limits narrow what the rules of the configuration allow.`,
+The limits narrow what the rules of the configuration allow. With the name of a
+rule that has reg_token, the secret is a registration token, REF:SECRET, and
+protects no messages.`,
 		Example: `  cmp-batch secret add device-1 --generate
   cmp-batch secret add device-2 --generate --max-uses 1 --expires 30d --bodies ir --json
-  cmp-batch secret add line-7 --secret-file line-7.secret --rule registered-secrets`,
+  cmp-batch secret add line-7 --secret-file line-7.secret --rule registered-secrets
+  cmp-batch secret add token-8 --generate --max-uses 1 --rule makers`,
 		Args: only(1, "the reference is missing"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.addSecret(cmd.Context(), args[0], o)
@@ -173,6 +176,11 @@ func (c *cli) addSecret(ctx context.Context, ref string, o secretOptions) error 
 	warnings, err := checkSecretRules(a.cfg, s)
 	if err != nil {
 		return err
+	}
+	if r := tokenRule(a.cfg, s.Rule); r != nil {
+		if err := checkTokenSecret(r, s.Bodies, value); err != nil {
+			return err
+		}
 	}
 	if known, err := a.store.View().Secret(ctx, ref); err != nil {
 		return err
@@ -277,6 +285,9 @@ func generateSecret() ([]byte, error) {
 // checkSecretRules compares the limits of a secret with the rules that match
 // its reference.
 func checkSecretRules(cfg *configs.Config, s *cmpcore.Secret) (warnings []string, err error) {
+	if r := tokenRule(cfg, s.Rule); r != nil {
+		return nil, checkTokenSecret(r, s.Bodies, nil)
+	}
 	var names, late []string
 	may := map[cmp.BodyType]bool{}
 	for i := range cfg.Rules {
