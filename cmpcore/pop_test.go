@@ -261,6 +261,10 @@ func TestWhatATemplateMayHave(t *testing.T) {
 			rsa := element(6, []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1})
 			t.PublicKey = element(0x30, element(0x30, rsa, []byte(pkix.Null)), element(3, []byte{0, 1}))
 		}}, nil, cmp.BadCertTemplate},
+		"an RSA key without NULL": {want{key: "rsa2048 a", template: func(t *crmf.CertTemplate) {
+			rsa := element(6, []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1})
+			t.PublicKey = element(0x30, element(0x30, rsa), element(3, append([]byte{0}, t.PublicKey.KeyBits()...)))
+		}}, nil, cmp.BadCertTemplate},
 		"an extension that is not accepted": {want{template: ext(unknown)}, strict, cmp.UnacceptedExtension},
 		"the CA flag":                       {want{template: ext(asCA)}, strict, cmp.UnacceptedExtension},
 		"the CA flag, which is left out":    {want{template: ext(asCA)}, nil, 0},

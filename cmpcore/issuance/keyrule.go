@@ -21,6 +21,8 @@ type keyRule struct {
 	minBits, maxBits int
 }
 
+var oidRSA = pkix.MustOID("1.2.840.113549.1.1.1") // rsaEncryption
+
 var rsaRange = regexp.MustCompile(`^(rsa-|rsa-pss-)(\d{1,5})(\+|\.\.(\d{1,5}))?$`)
 
 // otherKeys are the names besides those of alg.KeyTypes that a key in a
@@ -77,6 +79,9 @@ func (p *Profile) checkKey(spki pkix.SubjectPublicKeyInfo, is *Issuer) (pub cryp
 		return nil, "", p.refuse(BadAlg, "keys of this type are not supported", "keys: %v", err)
 	case err != nil:
 		return nil, "", p.refuse(BadKey, "the public key is malformed or not acceptable", "keys: %v", err)
+	case spki.Algorithm().OID == oidRSA && spki.Algorithm().Parameters == nil:
+		// Package alg reads such keys, but few verifiers read their certificates.
+		return nil, "", p.refuse(BadKey, "the parameters of an RSA key must be NULL", "keys: RSA without parameters (RFC 3279 section 2.3.1)")
 	}
 	keyType = alg.KeyType(pub)
 	if !p.allowsKey(keyType) {
