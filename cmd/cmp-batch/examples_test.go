@@ -83,7 +83,7 @@ func newExampleWorld(t *testing.T) *exampleWorld {
 	return &exampleWorld{dir, strings.NewReplacer(
 		"3F:A9:01", strings.ToUpper(regexp.MustCompile("..").ReplaceAllString(serials[0][1], ":$0"))[1:],
 		"3fa901", serials[0][1], "3fa902", serials[1][1],
-		"3f2a91", waiting[1][:8], "show 12", "show "+failed[1], "requeue 12", "requeue "+failed[1],
+		"3f2a91", waiting[1][:8], "show 12", "show "+failed[1], "requeue 12", "requeue "+failed[1], "forget 12", "forget "+failed[1],
 		"/media/", "media/", "/srv/", "srv/", "/tmp/try", "try",
 	)}
 }
