@@ -491,7 +491,8 @@ func (m *writtenMAC) defaults() {
 type writtenSignatures struct {
 	// Algorithms accepted, such as ecdsa-sha256. Left out, all that are not weak.
 	Algorithms []string `yaml:"algorithms"`
-	// Weak algorithms accepted besides, such as rsa-sha1.
+	// Weak algorithms accepted besides, such as rsa-sha1; ecdsa-p224 stands for all
+	// of keys on the curve P-224.
 	Weak []string `yaml:"weak"`
 }
 

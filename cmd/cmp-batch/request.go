@@ -119,7 +119,7 @@ writes FILE.key. Private keys come encrypted by what protects the request, or wi
 	fl.StringVar(&f.validity, "validity", "", "wanted validity, as 90d or 1y (default: as the CA likes)")
 	fl.StringSliceVar(&f.profile, "profile", nil, "certificate profile of the CA (certProfile)")
 	fl.BoolVar(&f.implicit, "implicit-confirm", false, "ask the CA to do without a confirmation")
-	fl.StringVar(&f.pop, "pop", "", "how possession of the key is proven: signature; encr-cert, where the certificate is to come encrypted; challenge, where the CA is to send one; agree-mac or agree-signature, a MAC under the secret with --ca-agreement-cert; or encrypted-key, the private key itself for --ca-encryption-cert; this-message, the same at pvno 2 for an old CA (default: signature, encr-cert for keys that cannot sign)")
+	fl.StringVar(&f.pop, "pop", "", "how possession of the key is proven: signature; signature-input, a signature over the key and who sends it (poposkInput), where the subject is left to the CA; encr-cert, where the certificate is to come encrypted; challenge, where the CA is to send one; agree-mac or agree-signature, a MAC under the secret with --ca-agreement-cert; or encrypted-key, the private key itself for --ca-encryption-cert; this-message, the same at pvno 2 for an old CA (default: signature, encr-cert for keys that cannot sign)")
 	fl.StringVar(&f.encryptionCert, "ca-encryption-cert", "", "encryption certificate `FILE` of the CA, with --pop encrypted-key and this-message")
 	fl.BoolVar(&f.raVerified, "ra-verified", false, "as an RA: say that possession of the key was checked")
 	fl.IntVar(&f.pathLen, "path-len", -1, "for ccr: wanted path length, how many CAs may follow; -1: any")
@@ -136,8 +136,8 @@ writes FILE.key. Private keys come encrypted by what protects the request, or wi
 	fl.StringVar(&f.recipient, "recipient", "", "`NAME` of the CA")
 	fl.IntVar(&f.pvno, "pvno", 0, "protocol version, 2 or 3 (default 2, or 3 where something asked for needs it)")
 	fl.BoolVar(&f.pbmac1, "pbmac1", false, "protect with PBMAC1 instead of the older password-based MAC")
-	fl.StringVar(&f.macHash, "mac-hash", "", "hash that derives the MAC's key (default sha256)")
-	fl.StringVar(&f.macHMAC, "mac-hmac", "", "hash of the MAC's HMAC (default sha256), or kmac128 or kmac256 for KMAC in its place")
+	fl.StringVar(&f.macHash, "mac-hash", "", "hash that derives the MAC's key: sha224, sha256, sha384, sha512, sha3-256, ... (default sha256)")
+	fl.StringVar(&f.macHMAC, "mac-hmac", "", "hash of the MAC's HMAC, as of --mac-hash and sha1 (default sha256), or kmac128 or kmac256 for KMAC in its place")
 	fl.IntVar(&f.iterations, "mac-iterations", 0, "iterations of the key derivation (default 10000)")
 	fl.BoolVar(&f.dhMAC, "dh-mac", false, "protect with a MAC by Diffie-Hellman: --sign-key and --cert are for key agreement")
 	fl.StringVar(&f.agreementCert, "ca-agreement-cert", "", "certificate `FILE` of the CA for key agreement, with --dh-mac, --pop agree-mac and agree-signature")
@@ -346,9 +346,10 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 
 // The values of --pop.
 const (
-	popSignature = "signature"
-	popEncrCert  = "encr-cert"
-	popChallenge = "challenge"
+	popSignature      = "signature"
+	popSignatureInput = "signature-input"
+	popEncrCert       = "encr-cert"
+	popChallenge      = "challenge"
 
 	popAgreeMAC       = "agree-mac"
 	popAgreeSignature = "agree-signature"
@@ -383,9 +384,19 @@ func (f *requestFlags) choosePOP(kind cmp.BodyType, key crypto.PrivateKey, o *cl
 			return errors.New("--pop and --ra-verified exclude each other")
 		}
 		return nil
+	case popSignatureInput:
+		switch {
+		case !signs:
+			return errors.New("--pop signature-input: the key cannot sign")
+		case f.raVerified:
+			return errors.New("--pop and --ra-verified exclude each other")
+		case kind == cmp.TypeP10CR || kind == cmp.TypeCCR || f.subject != "":
+			return errors.New("--pop signature-input is for ir, cr and kur without --subject")
+		}
+		return nil
 	case popEncrCert, popChallenge, popAgreeMAC, popAgreeSignature, popEncryptedKey, popThisMessage:
 	default:
-		return fmt.Errorf("--pop: %q is none of signature, encr-cert, challenge, agree-mac, agree-signature, encrypted-key and this-message", f.pop)
+		return fmt.Errorf("--pop: %q is none of signature, signature-input, encr-cert, challenge, agree-mac, agree-signature, encrypted-key and this-message", f.pop)
 	}
 	switch {
 	case f.raVerified:
@@ -532,6 +543,8 @@ func (f *requestFlags) certificate(key crypto.PrivateKey) (r client.CertificateR
 		}
 	}
 	switch f.pop {
+	case popSignatureInput:
+		r.POP = client.POPSignatureInput
 	case popEncrCert:
 		r.POP = client.POPEncrCert
 	case popChallenge:
