@@ -21,7 +21,7 @@ type Encryption struct {
 	Key         crypto.PrivateKey
 	Algorithm   pkix.AlgorithmIdentifier // preferredSymmAlg (section 5.3.19.4); zero: not told
 
-	// Values says whether private keys may come as EncryptedValue, the deprecated
+	// Values says whether private keys and passphrases may come as EncryptedValue, the deprecated
 	// form at pvno 2 (RFC 4211 section 2.1). Only RSA keys open it.
 	Values cms.ValuePolicy
 

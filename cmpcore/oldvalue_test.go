@@ -260,3 +260,58 @@ func TestTheClientProvesByThisMessage(t *testing.T) {
 		}
 	}
 }
+
+// RFC 9810 appendix B: at pvno 2 the passphrase is an EncryptedValue, and its
+// valueHint the name by which it is found.
+func TestPassphrasesInTheOldForm(t *testing.T) {
+	value := func(to crypto.PublicKey, text, name string) cmp.InfoTypeAndValue {
+		v := oldValue(t, to, []byte(text), false)
+		if name != "" {
+			v.ValueHint = []byte(name)
+		}
+		return must[cmp.InfoTypeAndValue](t)(cmp.NewRevPassphrase(crmf.EncryptedKey{Value: v}))
+	}
+	scene := func(t *testing.T, p cms.ValuePolicy) (*bed, *party) {
+		b := newBed(t, withPassphrases)
+		b.cfg.Encryption.Values = p
+		b.rebuild()
+		return b, b.enrolled("CN=device 1", "p256 a")
+	}
+	t.Run("it revokes", func(t *testing.T) {
+		b, p := scene(t, cms.ValuesAES)
+		b.talk(p).say(genm(value(b.encryptionKey(), phrase, "my name"))).answer(cmp.OIDRevPassphrase)
+		b.phrases(1)
+		b.talk(knower("my name", phrase)).say(rr(revocation(p.holder.cert, 1))).statuses(0)
+		b.wantStatus(p.holder.cert, cmpcore.Revoked)
+	})
+	ours := key(t, "rsa2048 encryption").Public()
+	texts := map[string]bool{}
+	for _, c := range []struct {
+		name   string
+		policy cms.ValuePolicy
+		info   cmp.InfoTypeAndValue
+		edits  []edit
+		fail   cmp.PKIFailureInfo
+	}{
+		{"where it is not allowed", cms.ValuesRefused, value(ours, phrase, "n"), nil, cmp.BadRequest},
+		{"at pvno 3", cms.ValuesAES, value(ours, phrase, "n"), []edit{version3}, cmp.BadRequest},
+		{"a long name", cms.ValuesAES, value(ours, phrase, strings.Repeat("x", 129)), nil, cmp.BadDataFormat},
+		{"a short text", cms.ValuesAES, value(ours, "short", "n"), nil, cmp.IncorrectData},
+		{"no text", cms.ValuesAES, value(ours, strings.Repeat("\xff", 20), "n"), nil, cmp.IncorrectData},
+		{"to another", cms.ValuesAES, value(key(t, "rsa2048 o").Public(), phrase, "n"), nil, cmp.IncorrectData},
+		{"no ciphertext", cms.ValuesAES, must[cmp.InfoTypeAndValue](t)(cmp.NewRevPassphrase(crmf.EncryptedKey{Value: &crmf.EncryptedValue{EncValue: []byte{1}}})), nil, cmp.IncorrectData},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b, p := scene(t, c.policy)
+			r := b.talk(p).say(genm(c.info), c.edits...)
+			r.refused(c.fail)
+			b.phrases(0)
+			if c.fail == cmp.IncorrectData {
+				texts[strings.Join(r.msg.Body.(*cmp.ErrorMsg).Status.StatusString, "")] = true
+			}
+		})
+	}
+	if len(texts) != 1 {
+		t.Errorf("failures are told apart: %v", texts)
+	}
+}

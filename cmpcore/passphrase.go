@@ -12,6 +12,7 @@ import (
 	"cmp-batch/cmpcore/alg"
 	"cmp-batch/cmpcore/cmp"
 	"cmp-batch/cmpcore/cms"
+	"cmp-batch/cmpcore/crmf"
 )
 
 // Limits on revocation passphrases, in octets.
@@ -140,28 +141,37 @@ func (x *exchange) takePassphrase(rule *Rule, q cmp.InfoTypeAndValue) error {
 	switch {
 	case err != nil:
 		return refuse(cmp.BadDataFormat, "revPassphrase could not be read").because("%v", err)
-	case k.Enveloped == nil:
+	case k.Value != nil && (x.msg.Header.PVNO > 2 || x.cfg.Encryption == nil || x.cfg.Encryption.Values == cms.ValuesRefused):
 		return refuse(cmp.BadRequest, "a revocation passphrase is taken as EnvelopedData only")
-	case x.msg.Header.PVNO < 3:
+	case k.Value == nil && x.msg.Header.PVNO < 3:
 		return refuse(cmp.BadRequest, "a revocation passphrase in EnvelopedData needs pvno 3")
 	}
-	e, err := cms.ParseEnvelopedData(k.Enveloped)
+	var keyID []byte
+	open := func() ([]byte, error) { return x.openOldPassphrase(k.Value) }
+	if k.Value != nil {
+		keyID = k.Value.ValueHint
+	} else {
+		e, err := cms.ParseEnvelopedData(k.Enveloped)
+		switch {
+		case err != nil:
+			return refuse(cmp.BadDataFormat, "revPassphrase could not be read").because("%v", err)
+		case len(e.Recipients()) != 1:
+			return refuse(cmp.BadDataFormat, "revPassphrase must have one recipient").because("%d", len(e.Recipients()))
+		}
+		keyID, open = e.LocalKeyID, func() ([]byte, error) { return x.openPassphrase(e) }
+	}
 	switch {
-	case err != nil:
-		return refuse(cmp.BadDataFormat, "revPassphrase could not be read").because("%v", err)
-	case len(e.Recipients()) != 1:
-		return refuse(cmp.BadDataFormat, "revPassphrase must have one recipient").because("%d", len(e.Recipients()))
-	case len(e.LocalKeyID) > maxPassphraseKeyID:
-		return refuse(cmp.BadDataFormat, "the localKeyId of revPassphrase is too long").because("%d octets", len(e.LocalKeyID))
-	case rule.Approval && len(e.LocalKeyID) == 0:
+	case len(keyID) > maxPassphraseKeyID:
+		return refuse(cmp.BadDataFormat, "the localKeyId of revPassphrase is too long").because("%d octets", len(keyID))
+	case rule.Approval && len(keyID) == 0:
 		// A pollReq names no certificate by which the passphrase could be found.
 		return refuse(cmp.BadRequest, "revPassphrase must have a localKeyId here, as revocations wait for a person")
 	}
-	p := &Passphrase{Owner: x.who.owner(), KeyID: slices.Clone(e.LocalKeyID), Rule: rule.Name, Created: x.now}
+	p := &Passphrase{Owner: x.who.owner(), KeyID: slices.Clone(keyID), Rule: rule.Name, Created: x.now}
 	if err := x.checkPassphraseName(p); err != nil {
 		return err
 	}
-	value, err := x.openPassphrase(e)
+	value, err := open()
 	if err != nil {
 		// All alike: who could tell wrong padding from a wrong text would read the
 		// passphrases of others, whose envelopes they can change.
@@ -217,6 +227,29 @@ func (x *exchange) openPassphrase(e *cms.Envelope) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return passphraseText(value)
+}
+
+// openOldPassphrase decrypts one that came as EncryptedValue (RFC 9810 appendix B),
+// which does not say to which of our keys.
+func (x *exchange) openOldPassphrase(v *crmf.EncryptedValue) (value []byte, err error) {
+	err = cms.ErrNoRecipient
+	for _, key := range x.cfg.Encryption.keys() {
+		var e error
+		if value, e = cms.OpenValue(x.cfg.Random, v, key.Private, x.cfg.Encryption.Values); e == nil {
+			value, e = passphraseText(value)
+		}
+		if e == nil {
+			return value, nil
+		}
+		if !errors.Is(e, cms.ErrNoRecipient) {
+			err = e
+		}
+	}
+	return nil, err
+}
+
+func passphraseText(value []byte) ([]byte, error) {
 	if len(value) < minPassphrase || len(value) > maxPassphrase || !utf8.Valid(value) || bytes.ContainsFunc(value, unicode.IsControl) {
 		clear(value)
 		return nil, errors.New("it is no text of the right length")

@@ -123,10 +123,10 @@ type writtenEncryption struct {
 	// What requesters are told to encrypt with (preferredSymmAlg): aes256-cbc,
 	// aes192-cbc, aes128-cbc, aes256-gcm, aes192-gcm or aes128-gcm.
 	Cipher string `yaml:"cipher"`
-	// Whether private keys may come as EncryptedValue, the deprecated form of CMP's
+	// Whether private keys and revocation passphrases may come as EncryptedValue, the deprecated form of CMP's
 	// version 2, for clients that know no other: `none`; `aes`, encrypted with AES
 	// and an RSA key by OAEP or PKCS #1 v1.5; `3des`, with DES-EDE3-CBC too. That
-	// form does not say whose a key is. It is for archive and for proofs:
+	// form does not say whose a key is. It is for archive, passphrases and proofs:
 	// [this-message]; certificate is of an RSA key then.
 	EncryptedValue string `yaml:"encrypted_value"`
 	// Certificates and keys that this one has replaced. They open the keys that
