@@ -279,7 +279,9 @@ func TestWhatATemplateMayHave(t *testing.T) {
 		"two profiles for one request":  {want{}, certProfile("strict", "default"), cmp.BadRequest},
 		"a control for an archive":      {want{controls: []crmf.Attribute{{Type: crmf.OIDPKIArchiveOptions, Value: pkix.Null}}}, nil, cmp.BadRequest},
 		"a control that nobody knows":   {want{controls: []crmf.Attribute{{Type: pkix.MustOID("1.2.3"), Value: pkix.Null}}}, nil, cmp.BadRequest},
-		"a malformed control":           {want{controls: []crmf.Attribute{{Type: crmf.OIDPKIPublicationInfo, Value: pkix.Null}}}, nil, cmp.BadDataFormat},
+		"altCertTemplate": {want{template: func(t *crmf.CertTemplate) { *t = crmf.CertTemplate{} }, popo: func(*crmf.CertReqMsg) {},
+			controls: []crmf.Attribute{{Type: crmf.OIDAltCertTemplate, Value: element(0x30, element(6, []byte{42, 3}), pkix.Null)}}}, nil, cmp.BadRequest},
+		"a malformed control": {want{controls: []crmf.Attribute{{Type: crmf.OIDPKIPublicationInfo, Value: pkix.Null}}}, nil, cmp.BadDataFormat},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t)
