@@ -200,7 +200,8 @@ func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, signers, [][]byt
 		withPassphrases, withArchive, withCross, withRegistrars, withSeed, withPolicy(askKEM), func(b *bed) {
 			b.agreement = certifyPublic(t, b.ca, "CA agreement", agreement.PublicKey(), nil)
 			b.cfg.Authority.Agreement = &cmpcore.StaticKey{Certificate: b.agreement.cert.Raw, Key: parsedKey(t, agreement)}
-			withProofs(macProofs | cmpcore.ProofEncryptedKey)(b)
+			withProofs(macProofs | cmpcore.ProofEncryptedKey | cmpcore.ProofThisMessage)(b)
+			b.cfg.Encryption.Values = cms.ValuesTripleDES
 		}, withDecryptionKeys, withRule("devices", func(r *cmpcore.Rule) { r.CentralKeys = []string{"ed25519", "ecdsa-p256"} }), func(b *bed) {
 			b.cfg.Rules = append(b.cfg.Rules, cmpcore.Rule{Name: "relays", RAVerified: true, May: []cmp.BodyType{cmp.TypeNested},
 				Certificate: &cmpcore.CertificateWho{IssuedHere: true}})
@@ -287,6 +288,11 @@ func fuzzBed(t testing.TB, policy func(*cmpcore.Policy)) (*bed, signers, [][]byt
 		return a.static("1.3.6.1.5.5.7.6.26", a.ca, info)
 	}))
 	next(b.talk(dev), k.request(cmp.TypeIR, want{subject: "CN=a", key: "rsa2048 a", popo: popo(b.revealed(key(t, "rsa2048 a"), crmf.KeyEncipherment, nil))}), version3)
+	old := oldKey(t, b.encryptionKey(), key(t, "rsa2048 a"))
+	next(b.talk(dev), k.request(cmp.TypeIR, want{subject: "CN=a", key: "rsa2048 a", popo: thisMessage(crmf.KeyEncipherment, old)}))
+	next(b.talk(dev), k.request(cmp.TypeIR, want{subject: "CN=a", key: "rsa2048 a", controls: []crmf.Attribute{
+		must[crmf.Attribute](t)(crmf.NewPKIArchiveOptions(crmf.PKIArchiveOptions{EncryptedPrivKey: &crmf.EncryptedKey{Value: old}}))}}))
+	next(b.talk(dev), genm(must[cmp.InfoTypeAndValue](t)(cmp.NewRevPassphrase(crmf.EncryptedKey{Value: oldValue(t, b.encryptionKey(), []byte(phrase), false)}))))
 
 	// Another CA, whose request waits, was granted, and is to be confirmed.
 	partner := b.signer(b.partner)
