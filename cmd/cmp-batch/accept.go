@@ -36,8 +36,8 @@ func (c *cli) acceptCommand() *cobra.Command {
   NAME.pollReq.pki   where the CA is not ready: carry it there later
 
 Of the answers to genm, certificates and CRLs become files too:
-NAME.cacerts.pem, NAME.crl, NAME.encryption.crt, and NAME.new-root.pem with
-NAME.new-with-old.pem and NAME.old-with-new.pem. A new root is checked with the
+NAME.cacerts.pem, NAME.crl (more are numbered), NAME.encryption.crt, and
+NAME.new-root.pem with NAME.new-with-old.pem and NAME.old-with-new.pem. A new root is checked with the
 old one of --trust (RFC 9810 section 4.4.2.2), and you are told what came out of
 it. It is yours to trust; --update-anchors puts one that the old root vouches for
 into the file of --trust, beside the old one, and takes no other.
@@ -170,6 +170,8 @@ type taken struct {
 	trust         []string // files
 	anchors       [][]byte // of them
 	updateAnchors bool
+
+	crls map[string]string // the files that were written, by what is in them
 }
 
 // acceptReport is what --json prints.

@@ -110,6 +110,22 @@ func (t *taken) info(i cmp.InfoTypeAndValue) (paths []string, err error) {
 			write(suffix, keyfile.MarshalCertificates(certs...))
 		}
 	}
+	// Several answers may bring CRLs, and the same one.
+	crlFile := func(der []byte) {
+		if path, ok := t.crls[string(der)]; ok {
+			paths = append(paths, path)
+			return
+		}
+		suffix := ".crl"
+		if n := len(t.crls); n > 0 {
+			suffix = "-" + strconv.Itoa(n) + suffix
+		}
+		write(suffix, der)
+		if t.crls == nil {
+			t.crls = map[string]string{}
+		}
+		t.crls[string(der)] = t.base + suffix
+	}
 	switch i.Type {
 	case cmp.OIDCACerts:
 		list, err := i.CACerts()
@@ -139,18 +155,14 @@ func (t *taken) info(i cmp.InfoTypeAndValue) (paths []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		write(".crl", crl)
+		crlFile(crl)
 	case cmp.OIDCRLs:
 		crls, err := i.CRLs()
 		if err != nil {
 			return nil, err
 		}
-		for n, crl := range crls {
-			if n == 0 {
-				write(".crl", crl)
-			} else {
-				write("-"+strconv.Itoa(n)+".crl", crl)
-			}
+		for _, crl := range crls {
+			crlFile(crl)
 		}
 	}
 	return paths, err
