@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -146,6 +147,24 @@ func TestSecondInstanceIsRefused(t *testing.T) {
 		t.Errorf("cert ls beside the daemon: %v\n%s", err, out)
 	}
 	d.stop()
+}
+
+// Whoever has the address of the metrics may go, so a service manager is to try
+// again.
+func TestDaemonWhereTheAddressOfTheMetricsIsTaken(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	config, _ := benchCA(t, filepath.Join(t.TempDir(), "ca"))
+	appendConfig(t, config, "metrics:\n  listen: "+l.Addr().String()+"\n")
+	cmd := command("run", "-c", config)
+	out, _ := cmd.CombinedOutput()
+	if code := cmd.ProcessState.ExitCode(); code != exitRetry || !strings.Contains(string(out), l.Addr().String()) {
+		t.Errorf("exit %d, not %d: %s", code, exitRetry, out)
+	}
 }
 
 // TestMetrics: the counters that Prometheus reads are those of the work done.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	dirin "cmp-batch/inbox/dir"
@@ -333,7 +334,10 @@ func (a *authority) watch(ctx context.Context, channels []channel) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if l := a.cfg.Metrics.Listen; l != "" {
 		stop, err := m.serve(l, a.log)
-		if err != nil {
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			return fmt.Errorf("metrics: %w", err) // whoever has it may go
+		case err != nil:
 			return usageError{fmt.Errorf("metrics: %w", err)}
 		}
 		defer stop()
