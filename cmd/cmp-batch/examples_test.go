@@ -42,7 +42,8 @@ func newExampleWorld(t *testing.T) *exampleWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const rule = "  - {name: by-person, who: {secret: \"person-*\"}, may: [ir], profile: default, approval: required}\n"
+	const rule = "  - {name: makers, who: {certificate: {issued_by: self, subject: \"CN=maker *,*\"}}, may: [ir], profile: default, reg_token: true}\n" +
+		"  - {name: by-person, who: {secret: \"person-*\"}, may: [ir], profile: default, approval: required}\n"
 	changed := strings.Replace(string(text), "\nrules:\n", "\nrules:\n"+rule, 1)
 	if changed == string(text) {
 		t.Fatal("the configuration of init has no rules:")
