@@ -33,6 +33,7 @@ type requestFlags struct {
 	registrationFlags
 	out, session             string
 	subject, recipient       string
+	also                     []string
 	sans, keyUsage, extUsage []string
 	key, keyOut, keyType     string
 	validity                 string
@@ -84,6 +85,7 @@ takes them with the answer. With --central-key the CA makes the key, and accept
 writes FILE.key. Private keys come encrypted by what protects the request, or with
 --encr-key-type to a new key, FILE.encr.key, that is for nothing else.`,
 		Example: `  cmp-batch request ir --out d1.pki --subject CN=device-1 --ref device-1 --secret-file d1.secret
+  cmp-batch request ir --out rack.pki --subject CN=slot-0 --also CN=slot-1 --also CN=slot-2 --ref device-1 --secret-file d1.secret
   cmp-batch request kur --out d1-new.pki --cert d1.crt --sign-key d1.key
   cmp-batch request rr --out d1-rr.pki --cert d1.crt --sign-key d1.key --revoke d1.crt --reason superseded
   cmp-batch request ccr --out x.pki --cert ca.crt --sign-key ca.key --passphrase-file pass --recipient "CN=Other CA" --validity 1y
@@ -107,6 +109,7 @@ writes FILE.key. Private keys come encrypted by what protects the request, or wi
 	f.identity.flags(cmd)
 	f.registrationFlags.flags(cmd)
 	fl.StringVar(&f.subject, "subject", "", "wanted subject `NAME`, as CN=a,O=b or /O=b/CN=a")
+	fl.StringArrayVar(&f.also, "also", nil, "subject `NAME` of one more certificate in the same message, with a new key of its own: NAME-1.key, and so on (ir and cr; may repeat)")
 	fl.StringSliceVar(&f.sans, "san", nil, "wanted alternative names: dns:HOST, ip:ADDRESS, email:ADDRESS, uri:URI")
 	fl.StringSliceVar(&f.keyUsage, "key-usage", nil, "wanted key usages, as digitalSignature")
 	fl.StringSliceVar(&f.extUsage, "ext-key-usage", nil, "wanted extended key usages, as clientAuth, or object identifiers")
@@ -247,7 +250,15 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 			return usageError{fmt.Errorf("--encr-key: %w", err)}
 		}
 	}
-	if err := refuseExisting(f.out, f.session, keyPath, accepted, encrKeyPath); err != nil {
+	more, err := f.moreKeys(kind, key, keyPath)
+	if err != nil {
+		return usageError{err}
+	}
+	paths := []string{f.out, f.session, keyPath, accepted, encrKeyPath}
+	for _, m := range more {
+		paths = append(paths, m.path)
+	}
+	if err := refuseExisting(paths...); err != nil {
 		return err
 	}
 	if kind == cmp.TypeRR || kind == cmp.TypeGenM || kind == cmp.TypeKRR || kind == cmp.TypeP10CR {
@@ -301,6 +312,18 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 			return usageError{err}
 		}
 		o.Certificates = []client.CertificateRequest{r}
+		for _, m := range more {
+			g := *f
+			g.subject = m.subject
+			r, err := g.certificate(m.key)
+			if err == nil {
+				err = f.registrationFlags.add(&r)
+			}
+			if err != nil {
+				return usageError{err}
+			}
+			o.Certificates = append(o.Certificates, r)
+		}
 	}
 	s, message, err := client.Start(o)
 	if err != nil {
@@ -318,6 +341,11 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 			return err
 		}
 	}
+	for _, m := range more {
+		if err := f.writeKey(m.path, m.key); err != nil {
+			return err
+		}
+	}
 	if err := writeSession(f.session, s); err != nil {
 		return err
 	}
@@ -325,7 +353,11 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 		return err
 	}
 	if c.json {
-		return c.printJSON(map[string]any{"request": f.out, "session": f.session, "key": keyPath, "encr_key": encrKeyPath, "kind": kind.String(), "transaction": s.TransactionID})
+		report := map[string]any{"request": f.out, "session": f.session, "key": keyPath, "encr_key": encrKeyPath, "kind": kind.String(), "transaction": s.TransactionID}
+		if len(more) > 0 {
+			report["more_keys"] = paths[len(paths)-len(more):]
+		}
+		return c.printJSON(report)
 	}
 	w := c.table("request\t" + f.out)
 	note := ""
@@ -335,6 +367,9 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	if keyPath != "" {
 		fmt.Fprintf(w, "key\t%s%s\n", keyPath, note)
 	}
+	for _, m := range more {
+		fmt.Fprintf(w, "key\t%s%s\n", m.path, note)
+	}
 	if encrKeyPath != "" {
 		fmt.Fprintf(w, "encr key\t%s%s\n", encrKeyPath, note)
 	}
@@ -342,6 +377,38 @@ func (c *cli) request(kind cmp.BodyType, f *requestFlags) error {
 	w.Flush()
 	fmt.Fprintf(c.stdout, "\nCarry %s to the CA. With its answer:\n  cmp-batch accept ANSWER.pki --session %s%s\n", f.out, f.session, f.identity.again())
 	return nil
+}
+
+// moreKey is the key of one more certificate of the same message.
+type moreKey struct {
+	subject, path string
+	key           crypto.PrivateKey
+}
+
+// moreKeys makes the keys of --also. They are numbered as accept numbers their
+// certificates.
+func (f *requestFlags) moreKeys(kind cmp.BodyType, first crypto.PrivateKey, keyPath string) ([]moreKey, error) {
+	if len(f.also) == 0 {
+		return nil, nil
+	}
+	_, signs := first.(crypto.Signer)
+	switch {
+	case kind != cmp.TypeIR && kind != cmp.TypeCR:
+		return nil, fmt.Errorf("--also is for ir and cr")
+	case keyPath == "" || !signs || f.pop != "" && f.pop != popSignature:
+		return nil, fmt.Errorf("--also makes new keys that sign: --key, --central-key, other proofs by --pop and keys that only decrypt do not go with it")
+	case len(f.sans) > 0 || f.archive != "":
+		return nil, fmt.Errorf("--also does not go with --san and --archive, which are about one certificate")
+	}
+	var list []moreKey
+	for i, subject := range f.also {
+		key, err := alg.GenerateAnyKey(rand.Reader, f.keyType)
+		if err != nil {
+			return nil, fmt.Errorf("--key-type: %w", err)
+		}
+		list = append(list, moreKey{subject, besides(keyPath, fmt.Sprintf("-%d%s", i+1, extension(keyPath))), key})
+	}
+	return list, nil
 }
 
 // The values of --pop.
