@@ -2,6 +2,7 @@ package cmpcore
 
 import (
 	"bytes"
+	"iter"
 	"slices"
 
 	"cmp-batch/cmpcore/cmp"
@@ -14,24 +15,39 @@ func (x *exchange) rule(body cmp.BodyType) (*Rule, error) {
 	if x.who.phrase != nil {
 		return x.ruleOfPassphrase(body)
 	}
-	for i := range x.cfg.Rules {
-		r := &x.cfg.Rules[i]
-		if !x.secretMeans(r) || !slices.Contains(r.May, body) {
-			continue
+	for r, err := range x.rules(func(r *Rule) bool { return slices.Contains(r.May, body) }) {
+		if err == nil {
+			err = x.secretAllows(r, body)
 		}
-		switch ok, err := x.matches(i); {
-		case err != nil:
-			return nil, err
-		case !ok:
-			continue
-		}
-		if err := x.secretAllows(r, body); err != nil {
+		if err != nil {
 			return nil, err
 		}
 		return r, nil
 	}
 	return nil, refuse(cmp.NotAuthorized, "this requester may not send a "+body.String()+" message").
 		because("no rule for %s and %s", x.who.identity, body)
+}
+
+// rules yields those that speak of this requester and that want accepts, in
+// their order. An error is the last that it yields. want is asked first: matches
+// may build a certificate path.
+func (x *exchange) rules(want func(*Rule) bool) iter.Seq2[*Rule, error] {
+	return func(yield func(*Rule, error) bool) {
+		for i := range x.cfg.Rules {
+			r := &x.cfg.Rules[i]
+			if !x.secretMeans(r) || !want(r) {
+				continue
+			}
+			ok, err := x.matches(i)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if ok && !yield(r, nil) {
+				return
+			}
+		}
+	}
 }
 
 // matches tells whether a rule, by its number, speaks of this requester.

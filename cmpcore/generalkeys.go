@@ -21,16 +21,9 @@ type offer struct {
 // offers lists the profiles that some rule offers to this requester, the first
 // one for those who name none.
 func (x *exchange) offers() (list []offer, err error) {
-	for i := range x.cfg.Rules {
-		r := &x.cfg.Rules[i]
-		if !r.issues() || !x.secretMeans(r) {
-			continue
-		}
-		switch ok, err := x.matches(i); {
-		case err != nil:
+	for r, err := range x.rules((*Rule).issues) {
+		if err != nil {
 			return nil, err
-		case !ok:
-			continue
 		}
 		for _, p := range r.Profiles {
 			if !slices.ContainsFunc(list, func(o offer) bool { return o.profile == p }) {

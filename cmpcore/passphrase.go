@@ -42,22 +42,18 @@ func (w *requester) owns(c *Certificate) bool {
 }
 
 // passphraseRule finds the rule under which this requester may leave a
-// passphrase, by genm or otherwise; nil where there is none. One that came by a passphrase has the
-// rule under which that was left.
+// passphrase, by genm or otherwise; nil where there is none. One that came by a
+// passphrase has the rule under which that was left.
 func (x *exchange) passphraseRule() (*Rule, error) {
-	for i := range x.cfg.Rules {
-		r := &x.cfg.Rules[i]
-		switch {
-		case !r.Passphrases:
-		case x.who.phrase != nil:
-			if r.Name == x.who.phrase.Rule {
-				return r, nil
-			}
-		case x.secretMeans(r) && x.secretAllows(r, cmp.TypeRR) == nil:
-			if ok, err := x.matches(i); ok || err != nil {
-				return r, err
-			}
+	if p := x.who.phrase; p != nil {
+		i := slices.IndexFunc(x.cfg.Rules, func(r Rule) bool { return r.Passphrases && r.Name == p.Rule })
+		if i < 0 {
+			return nil, nil
 		}
+		return &x.cfg.Rules[i], nil
+	}
+	for r, err := range x.rules(func(r *Rule) bool { return r.Passphrases && x.secretAllows(r, cmp.TypeRR) == nil }) {
+		return r, err
 	}
 	return nil, nil
 }

@@ -175,17 +175,23 @@ func (x *exchange) beforeSecret(k *ArchivedKey) bool {
 	return x.who.secret != nil && k.Created.Before(x.who.secret.Created)
 }
 
+// certificateOf is the certificate that an archived key came with.
+func (x *exchange) certificateOf(k *ArchivedKey) (*Certificate, error) {
+	c, err := x.view.Certificate(x.ctx, k.Serial)
+	if c == nil && err == nil {
+		err = fmt.Errorf("certificate %x of an archived key is not in the store", k.Serial)
+	}
+	return c, err
+}
+
 // provenKeys leaves out those that came with a request whose possession of the
 // key was to be proven by decrypting the certificate, and never was. Whoever
 // sees another's envelope could have it archived as his own.
 func (x *exchange) provenKeys(keys []*ArchivedKey) (proven []*ArchivedKey, err error) {
 	for _, k := range keys {
-		c, err := x.view.Certificate(x.ctx, k.Serial)
+		c, err := x.certificateOf(k)
 		if err != nil {
 			return nil, err
-		}
-		if c == nil {
-			return nil, fmt.Errorf("certificate %x of an archived key is not in the store", k.Serial)
 		}
 		t, err := x.view.Transaction(x.ctx, c.TransactionKey)
 		if err != nil {
@@ -288,12 +294,9 @@ func (x *exchange) requestedBy(c *Certificate) (*Certificate, error) {
 func (x *exchange) recovered(rule *Rule, keys []*ArchivedKey, to *keyRecipient) (*cmp.KeyRecRepContent, error) {
 	body := &cmp.KeyRecRepContent{Status: cmp.PKIStatusInfo{Status: cmp.Accepted}, CACerts: x.caChain}
 	for _, k := range keys {
-		c, err := x.view.Certificate(x.ctx, k.Serial)
+		c, err := x.certificateOf(k)
 		if err != nil {
 			return nil, err
-		}
-		if c == nil {
-			return nil, fmt.Errorf("certificate %x of an archived key is not in the store", k.Serial)
 		}
 		private, err := x.openKept(k, c)
 		if err != nil {
