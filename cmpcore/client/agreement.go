@@ -65,6 +65,20 @@ func (a *Agreement) protector() (cmp.Protector, error) {
 	return cmp.DHMACProtector(mac, secret), nil
 }
 
+// sentBy wants the sender of a MAC to be the CA whose certificate, which is
+// called what, makes it.
+func (c *Credentials) sentBy(m *cmp.PKIMessage, cert *x509.Certificate, what string) error {
+	h := &m.Header
+	n, ok := h.Sender.DirectoryName()
+	if !ok || !n.Matches(cert.RawSubject) || h.SenderKID != nil && cert.SubjectKeyId != nil && !bytes.Equal(h.SenderKID, cert.SubjectKeyId) {
+		return fmt.Errorf("%w: sender %.200q or senderKID are not those of the CA's %s", ErrSender, h.Sender.String(), what)
+	}
+	if c.Now.Before(cert.NotBefore) || c.Now.After(cert.NotAfter) {
+		return fmt.Errorf("%w: the CA's %s is not valid at %s", ErrSigner, what, c.Now.Format("2006-01-02 15:04"))
+	}
+	return nil
+}
+
 // authenticateDHMAC checks an answer in kind. Both of us have the secret: the
 // sender tells the CA's messages from ours.
 func (c *Credentials) authenticateDHMAC(m *cmp.PKIMessage) error {
@@ -72,12 +86,8 @@ func (c *Credentials) authenticateDHMAC(m *cmp.PKIMessage) error {
 	if err != nil {
 		return fmt.Errorf("%w: the CA's certificate for key agreement: %w", ErrCredentials, err)
 	}
-	n, ok := m.Header.Sender.DirectoryName()
-	if !ok || !n.Matches(peer.RawSubject) || m.Header.SenderKID != nil && peer.SubjectKeyId != nil && !bytes.Equal(m.Header.SenderKID, peer.SubjectKeyId) {
-		return fmt.Errorf("%w: sender %.200q or senderKID are not those of the CA's certificate for key agreement", ErrSender, m.Header.Sender.String())
-	}
-	if c.Now.Before(peer.NotBefore) || c.Now.After(peer.NotAfter) {
-		return fmt.Errorf("%w: the CA's certificate for key agreement is not valid at %s", ErrSigner, c.Now.Format("2006-01-02 15:04"))
+	if err := c.sentBy(m, peer, "certificate for key agreement"); err != nil {
+		return err
 	}
 	secret, err := c.Agreement.secret(peer)
 	if err != nil {

@@ -55,12 +55,8 @@ func (s *Session) authenticateKEM(m *cmp.PKIMessage, c *Credentials) error {
 	if err != nil {
 		return fmt.Errorf("%w: the CA's KEM certificate: %w", ErrSession, err)
 	}
-	n, ok := m.Header.Sender.DirectoryName()
-	if !ok || !n.Matches(cert.RawSubject) || m.Header.SenderKID != nil && cert.SubjectKeyId != nil && !bytes.Equal(m.Header.SenderKID, cert.SubjectKeyId) {
-		return fmt.Errorf("%w: sender %.200q or senderKID are not those of the CA's KEM certificate", ErrSender, m.Header.Sender.String())
-	}
-	if c.Now.Before(cert.NotBefore) || c.Now.After(cert.NotAfter) {
-		return fmt.Errorf("%w: the CA's KEM certificate is not valid at %s", ErrSigner, c.Now.Format("2006-01-02 15:04"))
+	if err := c.sentBy(m, cert, "KEM certificate"); err != nil {
+		return err
 	}
 	_, err = m.VerifyKEMMAC(s.KEM.Secret, s.TransactionID, c.Trust.MACPolicy)
 	return err
@@ -108,10 +104,7 @@ func (s *Session) useKEMKey(c *Credentials) error {
 	if c.KEMKey == nil {
 		return fmt.Errorf("%w: the request is under a KEM key, which is needed again", ErrCredentials)
 	}
-	if c.Certificate == nil {
-		c.Certificate = s.Protection.Certificate
-	}
-	if !bytes.Equal(c.Certificate, s.Protection.Certificate) {
+	if !s.sameCertificate(c) {
 		return fmt.Errorf("%w: the request is under another certificate", ErrCredentials)
 	}
 	if s.Protection.MAC != nil {

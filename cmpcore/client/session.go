@@ -243,10 +243,7 @@ func (s *Session) use(c *Credentials) error {
 	if c.Key == nil {
 		return fmt.Errorf("%w: the request was signed, the same key is needed again", ErrCredentials)
 	}
-	if c.Certificate == nil {
-		c.Certificate = s.Protection.Certificate
-	}
-	if !bytes.Equal(c.Certificate, s.Protection.Certificate) {
+	if !s.sameCertificate(c) {
 		return fmt.Errorf("%w: the request was signed under another certificate", ErrCredentials)
 	}
 	c.Secret, c.Reference, c.Agreement, c.KEMKey = nil, nil, nil, nil
@@ -255,18 +252,24 @@ func (s *Session) use(c *Credentials) error {
 	return err
 }
 
+// sameCertificate tells whether the credentials have the certificate that
+// protects the session, and gives it to those that have none.
+func (s *Session) sameCertificate(c *Credentials) bool {
+	if c.Certificate == nil {
+		c.Certificate = s.Protection.Certificate
+	}
+	return bytes.Equal(c.Certificate, s.Protection.Certificate)
+}
+
 func (s *Session) useAgreement(c *Credentials) error {
 	if c.Agreement == nil {
 		return fmt.Errorf("%w: the request was protected by a MAC by Diffie-Hellman, the same key is needed again", ErrCredentials)
-	}
-	if c.Certificate == nil {
-		c.Certificate = s.Protection.Certificate
 	}
 	a := *c.Agreement
 	if a.Peer == nil {
 		a.Peer = s.Protection.Peer
 	}
-	if !bytes.Equal(c.Certificate, s.Protection.Certificate) || !bytes.Equal(a.Peer, s.Protection.Peer) {
+	if !s.sameCertificate(c) || !bytes.Equal(a.Peer, s.Protection.Peer) {
 		return fmt.Errorf("%w: the request was protected under another certificate, ours or the CA's", ErrCredentials)
 	}
 	if s.Protection.MAC != nil {

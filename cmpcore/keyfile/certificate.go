@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/pem"
 	"errors"
-	"fmt"
 
 	"cmp-batch/cmpcore/pkix"
 
@@ -19,53 +18,25 @@ const MaxCertificates = 10_000
 // blocks, or DER one after another. Other PEM blocks, such as keys, are passed
 // over. It is an error if there is none, or if any is damaged.
 func ParseCertificates(data []byte) ([][]byte, error) {
-	var certs [][]byte
-	if len(data) > 0 && data[0] == 0x30 {
-		in := cryptobyte.String(data)
-		for !in.Empty() {
-			var c cryptobyte.String
-			if !in.ReadASN1Element(&c, asn1.SEQUENCE) || !isCertificate(c) {
-				return nil, fmt.Errorf("certificate %d: not the DER of a certificate", len(certs)+1)
+	return sequence{
+		what: "certificate",
+		pem: func(b *pem.Block) (bool, error) {
+			switch b.Type {
+			case typeCertificate, "X509 CERTIFICATE":
+				if !isCertificate(b.Bytes) {
+					return false, errors.New("the PEM block does not hold the DER of a certificate")
+				}
+				return true, nil
+			case "TRUSTED CERTIFICATE":
+				return false, errors.New(`convert the trusted certificate of OpenSSL with "openssl x509"`)
 			}
-			if certs = append(certs, c); len(certs) > MaxCertificates {
-				return nil, errTooMany
-			}
-		}
-		return certs, nil
-	}
-	for {
-		b, rest := pem.Decode(data)
-		if b == nil {
-			break
-		}
-		// The decoder passes over blocks that it cannot read; here a chain with
-		// a hole is an error.
-		if taken := data[:len(data)-len(rest)]; bytes.Count(taken, []byte("-----BEGIN")) > 1 {
-			return nil, fmt.Errorf("certificate %d: damaged PEM", len(certs)+1)
-		}
-		data = rest
-		switch b.Type {
-		case typeCertificate, "X509 CERTIFICATE":
-			if !isCertificate(b.Bytes) {
-				return nil, fmt.Errorf("certificate %d: the PEM block does not hold the DER of a certificate", len(certs)+1)
-			}
-			if certs = append(certs, b.Bytes); len(certs) > MaxCertificates {
-				return nil, errTooMany
-			}
-		case "TRUSTED CERTIFICATE":
-			return nil, fmt.Errorf(`certificate %d: convert the trusted certificate of OpenSSL with "openssl x509"`, len(certs)+1)
-		}
-	}
-	if bytes.Contains(data, []byte("-----BEGIN")) {
-		return nil, fmt.Errorf("certificate %d: damaged PEM", len(certs)+1)
-	}
-	if len(certs) == 0 {
-		return nil, errors.New("no certificate found: PEM or DER is needed")
-	}
-	return certs, nil
+			return false, nil
+		},
+		der:  isCertificate,
+		bad:  "not the DER of a certificate",
+		none: "no certificate found: PEM or DER is needed",
+	}.parse(data)
 }
-
-var errTooMany = fmt.Errorf("more than %d certificates or CRLs", MaxCertificates)
 
 // MarshalCertificates gives certificates as PEM, in order.
 func MarshalCertificates(certs ...[]byte) []byte {
