@@ -92,7 +92,7 @@ type writtenCA struct {
 	// read. Left out, nothing is encrypted to the CA.
 	Encryption *writtenEncryption `yaml:"encryption"`
 	// Changes of the root's key, past ones and one to come, so that requesters
-	// may learn of them (caKeyUpdateInfo, rootCaCert)..
+	// may learn of them (caKeyUpdateInfo, rootCaCert).
 	RootUpdates []writtenRootUpdate `yaml:"root_updates"`
 	// A certificate and key for MACs by Diffie-Hellman: requesters with a key
 	// agreement key (EC, X25519, X448) of the same kind protect messages by

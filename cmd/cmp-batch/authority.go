@@ -46,8 +46,8 @@ type authority struct {
 
 	// passphrases are asked for once, however many things they open.
 	passphrases map[configs.Passphrase][]byte
-	// early are keys that are being decrypted beside other work, by their file.
-	early map[string]func() (crypto.PrivateKey, error)
+	// early are keys that are being decrypted beside other work.
+	early map[configs.KeyPair]func() (crypto.PrivateKey, error)
 	cli   *cli
 }
 
@@ -243,6 +243,27 @@ func (a *authority) anyKeyPair(k configs.KeyPair, what string) (cert []byte, cha
 	return cert, chain, key, nil
 }
 
+// privateKey reads the key of a pair.
+func (a *authority) privateKey(k configs.KeyPair, what string) (crypto.PrivateKey, error) {
+	decrypt := a.early[k]
+	if decrypt == nil {
+		data, err := os.ReadFile(k.Key)
+		if err != nil {
+			return nil, fmt.Errorf("key of %s: %w", what, err)
+		}
+		pass, err := a.passphrase(k.Passphrase, "the key of "+what)
+		if err != nil {
+			return nil, err
+		}
+		decrypt = func() (crypto.PrivateKey, error) { return keyfile.ParsePrivateKey(data, pass) }
+	}
+	key, err := decrypt()
+	if err != nil {
+		return nil, fmt.Errorf("key of %s, %s: %w", what, k.Key, err)
+	}
+	return key, nil
+}
+
 // decryptEarly begins to decrypt a key while the vault is opened: each costs a
 // key derivation of some 60 ms. What goes wrong here is told when the key is
 // needed.
@@ -254,15 +275,13 @@ func (a *authority) decryptEarly(k configs.KeyPair) {
 	if err != nil {
 		return
 	}
-	decrypt := sync.OnceValues(func() (crypto.PrivateKey, error) {
-		data, err := os.ReadFile(k.Key)
-		if err != nil {
-			return nil, err
-		}
-		return keyfile.ParsePrivateKey(data, pass)
-	})
+	data, err := os.ReadFile(k.Key)
+	if err != nil {
+		return
+	}
+	decrypt := sync.OnceValues(func() (crypto.PrivateKey, error) { return keyfile.ParsePrivateKey(data, pass) })
 	go decrypt()
-	a.early = map[string]func() (crypto.PrivateKey, error){k.Key: decrypt}
+	a.early = map[configs.KeyPair]func() (crypto.PrivateKey, error){k: decrypt}
 }
 
 // staticKey reads a key that does not sign; nil where there is none.

@@ -114,6 +114,15 @@ func readAnyKey(path string, pass []byte) (crypto.PrivateKey, error) {
 	return key, nil
 }
 
+// certificateOfFlag reads the first certificate of the file that a flag names.
+func certificateOfFlag(flag, path string) ([]byte, error) {
+	certs, err := readCertificates(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	return certs[0], nil
+}
+
 // agreement reads the keys of a MAC by Diffie-Hellman.
 func (id *identity) agreement(pass []byte) (*client.Agreement, error) {
 	a := &client.Agreement{MAC: id.mac}
@@ -122,11 +131,11 @@ func (id *identity) agreement(pass []byte) (*client.Agreement, error) {
 		return nil, fmt.Errorf("--sign-key: %w", err)
 	}
 	if id.agreementCert != "" {
-		certs, err := readCertificates(id.agreementCert)
+		cert, err := certificateOfFlag("--ca-agreement-cert", id.agreementCert)
 		if err != nil {
-			return nil, fmt.Errorf("--ca-agreement-cert: %w", err)
+			return nil, err
 		}
-		a.Peer = certs[0]
+		a.Peer = cert
 	}
 	return a, nil
 }
@@ -190,11 +199,11 @@ func (id *identity) credentials() (client.Credentials, error) {
 		return c, errors.New("say who asks: --ref and --secret-file, or --cert and --sign-key")
 	}
 	if id.kemCert != "" {
-		certs, err := readCertificates(id.kemCert)
+		cert, err := certificateOfFlag("--ca-kem-cert", id.kemCert)
 		if err != nil {
-			return c, fmt.Errorf("--ca-kem-cert: %w", err)
+			return c, err
 		}
-		c.Trust.KEM = certs[0]
+		c.Trust.KEM = cert
 	}
 	for _, path := range id.trust {
 		certs, err := readCertificates(path)

@@ -509,11 +509,11 @@ func (f *requestFlags) recovery() (*client.Recovery, error) {
 	case f.old != "" && subject != nil:
 		return nil, errors.New("--old names a key already: --subject does not go with it")
 	case f.old != "":
-		certs, err := readCertificates(f.old)
+		cert, err := certificateOfFlag("--old", f.old)
 		if err != nil {
-			return nil, fmt.Errorf("--old: %w", err)
+			return nil, err
 		}
-		return &client.Recovery{Certificate: certs[0]}, nil
+		return &client.Recovery{Certificate: cert}, nil
 	case subject != nil:
 		return &client.Recovery{Subject: subject}, nil
 	}
@@ -676,29 +676,29 @@ func (f *requestFlags) certificate(key crypto.PrivateKey) (r client.CertificateR
 		r.NotAfter = p.From(time.Now())
 	}
 	if f.archive != "" {
-		certs, err := readCertificates(f.archive)
+		cert, err := certificateOfFlag("--archive", f.archive)
 		if err != nil {
-			return r, fmt.Errorf("--archive: %w", err)
+			return r, err
 		}
-		r.ArchiveTo, r.ArchiveKey = certs[0], key
+		r.ArchiveTo, r.ArchiveKey = cert, key
 	}
 	if f.old != "" {
-		certs, err := readCertificates(f.old)
+		cert, err := certificateOfFlag("--old", f.old)
 		if err != nil {
-			return r, fmt.Errorf("--old: %w", err)
+			return r, err
 		}
-		r.OldCertificate = certs[0]
+		r.OldCertificate = cert
 	}
 	return r, nil
 }
 
 // proveTo sets a proof that only the CA with a certificate can check.
 func (f *requestFlags) proveTo(r *client.CertificateRequest, pop client.POP, key crypto.PrivateKey, flag, path string) error {
-	certs, err := readCertificates(path)
+	cert, err := certificateOfFlag(flag, path)
 	if err != nil {
-		return fmt.Errorf("%s: %w", flag, err)
+		return err
 	}
-	r.POP, r.ProofTo, r.ProofKey = pop, certs[0], key
+	r.POP, r.ProofTo, r.ProofKey = pop, cert, key
 	return nil
 }
 
@@ -850,11 +850,11 @@ func pkcs10Signer(key crypto.PrivateKey, r *client.CertificateRequest) (a pkix.A
 func (f *requestFlags) revocation() (r client.Revocation, err error) {
 	switch {
 	case f.revoke != "":
-		certs, err := readCertificates(f.revoke)
+		cert, err := certificateOfFlag("--revoke", f.revoke)
 		if err != nil {
-			return r, fmt.Errorf("--revoke: %w", err)
+			return r, err
 		}
-		r.Certificate = certs[0]
+		r.Certificate = cert
 	case f.serial != "" && f.issuer != "":
 		if r.Issuer, err = pkix.ParseDN(f.issuer); err != nil {
 			return r, fmt.Errorf("--issuer: %w", err)

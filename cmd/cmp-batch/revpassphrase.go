@@ -37,11 +37,11 @@ func (f *revPassphraseFlags) read() (*client.RevPassphrase, error) {
 		p.Name = []byte(f.ref)
 	}
 	if f.to != "" {
-		certs, err := readCertificates(f.to)
+		cert, err := certificateOfFlag("--rev-passphrase-to", f.to)
 		if err != nil {
-			return nil, fmt.Errorf("--rev-passphrase-to: %w", err)
+			return nil, err
 		}
-		p.To = certs[0]
+		p.To = cert
 	}
 	return p, nil
 }

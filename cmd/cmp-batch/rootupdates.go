@@ -1,13 +1,10 @@
 package main
 
 import (
-	"crypto"
 	"fmt"
-	"os"
 
 	"cmp-batch/cmpcore"
 	"cmp-batch/cmpcore/cms"
-	"cmp-batch/cmpcore/keyfile"
 	"cmp-batch/configs"
 )
 
@@ -75,25 +72,4 @@ func (a *authority) encryption() (*cmpcore.Encryption, error) {
 		return nil, err
 	}
 	return out, nil
-}
-
-// privateKey reads the key of a pair.
-func (a *authority) privateKey(k configs.KeyPair, what string) (crypto.PrivateKey, error) {
-	data, err := os.ReadFile(k.Key)
-	if err != nil {
-		return nil, fmt.Errorf("key of %s: %w", what, err)
-	}
-	pass, err := a.passphrase(k.Passphrase, "the key of "+what)
-	if err != nil {
-		return nil, err
-	}
-	decrypt := a.early[k.Key]
-	if decrypt == nil {
-		decrypt = func() (crypto.PrivateKey, error) { return keyfile.ParsePrivateKey(data, pass) }
-	}
-	key, err := decrypt()
-	if err != nil {
-		return nil, fmt.Errorf("key of %s, %s: %w", what, k.Key, err)
-	}
-	return key, nil
 }
